@@ -1,0 +1,112 @@
+import { adopt, detached } from "./scope.ts";
+import type { Tensor } from "./tensor.ts";
+
+export type Maybe = Tensor | undefined;
+export interface OpSpec<O> {
+  name: string;
+  /** Runs without being recorded. `saved` is what the gradient needs; it is kept until the tape ends. */
+  forward(inputs: readonly Tensor[], options: O): { out: Tensor; saved?: readonly Maybe[] };
+  /**
+   * Cotangents of the inputs, from that of the output: null or undefined where there is none. `needs[i]` says whether
+   * anyone wants the i-th. Written in ops, the rule can be differentiated again.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: the rule knows which of its saved tensors are there
+  vjp?(dy: Tensor, saved: any, options: O, needs: readonly boolean[]): (Tensor | null | undefined)[];
+  /** The rule calls raw kernels, so it cannot be differentiated again, and says so when asked. */
+  firstOrder?: boolean;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly inputs: readonly Maybe[];
+  readonly out: Tensor;
+  readonly saved: readonly Maybe[];
+  readonly needs: readonly boolean[];
+  pull(dy: Tensor, needs: readonly boolean[]): (Tensor | null | undefined)[];
+}
+
+/** What was done to some tensors, so that it can be undone. Holds what the gradient rules saved, until disposed. */
+export class Tape {
+  readonly tracked = new Set<Tensor>();
+  readonly entries: Entry[] = [];
+  constructor(xs: readonly Tensor[]) {
+    for (const x of xs) this.tracked.add(x);
+    adopt(this);
+  }
+  add(entry: Entry): void {
+    this.tracked.add(entry.out);
+    for (const t of entry.saved) t?.hold();
+    this.entries.push(entry);
+  }
+  /** Removes and returns the last entry; the caller lets go of what it saved. */
+  pop(): Entry | undefined {
+    return this.entries.pop();
+  }
+  dispose(): void {
+    for (const entry of this.entries.splice(0)) for (const t of entry.saved) t?.letGo();
+    this.tracked.clear();
+  }
+}
+
+let active: readonly Tape[] = [];
+
+/** Makes a differentiable function of tensors from its forward pass and its gradient rule. */
+export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], options: O) => Tensor {
+  const { name } = spec;
+  const pull = (saved: readonly Maybe[], options: O) => (dy: Tensor, needs: readonly boolean[]) => {
+    if (!spec.vjp) throw new TypeError(`${name}: it has no gradient rule; wrap it in constant() if none is wanted`);
+    const rule = spec.vjp;
+    if (!spec.firstOrder) return rule(dy, saved, options, needs);
+    const grads = constant(() => rule(dy, saved, options, needs));
+    for (const tape of active) {
+      const from = [dy, ...saved].filter((t) => t && tape.tracked.has(t));
+      if (!from.length) continue;
+      for (const out of grads)
+        if (out) tape.add({ name, inputs: from, needs: from.map(() => true), out, saved: [], pull: () => twice(name) });
+    }
+    return grads;
+  };
+  return (inputs, options) => {
+    const { out, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
+    for (const tape of active) {
+      const needs = inputs.map((t) => t !== undefined && tape.tracked.has(t));
+      if (!needs.includes(true)) continue;
+      tape.add({ name, inputs, out, saved, needs, pull: pull(saved, options) });
+    }
+    return out;
+  };
+}
+const twice = (name: string): never => {
+  throw new TypeError(`${name}: its gradient rule is a fused kernel and cannot be differentiated again; use the form written in ops`);
+};
+
+/** Runs f, recording what it does to xs. */
+export function record<T>(xs: readonly Tensor[], f: () => T): { value: T; tape: Tape } {
+  const outer = active;
+  const tape = new Tape(xs);
+  active = [...outer, tape];
+  try {
+    return { value: f(), tape };
+  } catch (error) {
+    tape.dispose();
+    throw error;
+  } finally {
+    active = outer;
+  }
+}
+
+/** Runs f without recording: to every enclosing vjp its result is a constant. */
+export function constant<T>(f: () => T): T {
+  if (!active.length) return f();
+  const outer = active;
+  active = [];
+  try {
+    return f();
+  } finally {
+    active = outer;
+  }
+}
+
+/** What is derived from t's contents alone (a packed form, say): made once, kept with t, freed with it. */
+export const derived = (t: Tensor, key: string, make: () => Tensor): Tensor =>
+  t.derivedFrom(key, () => detached(() => constant(make)));

@@ -1,0 +1,161 @@
+import { ShapeError } from "../errors.ts";
+import { type Gpu, gpu } from "../gpu/open.ts";
+import type { Block } from "../gpu/pool.ts";
+import { halvesFrom, halvesTo } from "./half.ts";
+import { adopt } from "./scope.ts";
+import { BYTES, type DType, type Shape, sizeOf } from "./shape.ts";
+
+/** A buffer that tensors share: only `reshape`, complex views and slices of flat parameters do. */
+export interface Storage {
+  readonly gpu: Gpu;
+  readonly block: Block;
+  refs: number;
+  /** Counts in-place writes, so that what was derived from the contents can tell it is stale. */
+  version: number;
+}
+
+/** Shape, dtype and a buffer on the GPU; contiguous, row-major, images as NHWC. Made inside a `scope`, freed with it. */
+export class Tensor implements Disposable {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly storage: Storage;
+  /** Where it begins in its buffer, in bytes. */
+  readonly offset: number;
+  #owned = true;
+  #holds = 0;
+  #derived: Map<string, { version: number; tensor: Tensor }> | undefined;
+
+  constructor(shape: Shape, dtype: DType, storage: Storage, offset = 0) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.storage = storage;
+    this.offset = offset;
+    storage.refs++;
+    adopt(this);
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  get bytes(): number {
+    return this.size * BYTES[this.dtype];
+  }
+
+  /** The numbers: f16 widened to f32, c64 interleaved. */
+  async read(): Promise<Float32Array> {
+    if (this.dtype === "u32") throw new TypeError("read: the tensor is u32; use readUint32()");
+    const raw = await this.#raw();
+    return this.dtype === "f16" ? halvesTo(new Uint16Array(raw)) : new Float32Array(raw);
+  }
+  async readUint32(): Promise<Uint32Array> {
+    if (this.dtype !== "u32") throw new TypeError(`readUint32: the tensor is ${this.dtype}; use read()`);
+    return new Uint32Array(await this.#raw());
+  }
+  /** The bits as stored: halves as Uint16Array. */
+  async readRaw(): Promise<ArrayBuffer> {
+    return this.#raw();
+  }
+  #raw(): Promise<ArrayBuffer> {
+    this.#check();
+    return this.storage.gpu.read(this.storage.block, this.offset, this.bytes);
+  }
+  #check(): void {
+    if (this.freed) throw new ShapeError(`tensor [${this.shape}]: it was freed; return it from its scope to keep it`);
+  }
+
+  get freed(): boolean {
+    return !this.#owned && this.#holds === 0;
+  }
+
+  /** Ends the owner's interest. The buffer lives on while a tape holds the tensor or another tensor shares it. */
+  dispose(): void {
+    if (!this.#owned) return;
+    this.#owned = false;
+    this.#settle();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+  /** For the tape: keeps the contents until `letGo`. */
+  hold(): this {
+    this.#holds++;
+    return this;
+  }
+  letGo(): void {
+    this.#holds--;
+    this.#settle();
+  }
+  #settle(): void {
+    if (!this.freed) return;
+    for (const { tensor } of this.#derived?.values() ?? []) tensor.dispose();
+    this.#derived = undefined;
+    if (--this.storage.refs === 0) this.storage.gpu.pool.free(this.storage.block);
+  }
+
+  /** For kernels: the binding of its bytes. */
+  bound(): { block: Block; offset: number; bytes: number } {
+    this.#check();
+    return { block: this.storage.block, offset: this.offset, bytes: Math.ceil(this.bytes / 4) * 4 };
+  }
+
+  /** What is derived from the contents, under `key`; made anew when they have changed since. Use `derived()`. */
+  derivedFrom(key: string, make: () => Tensor): Tensor {
+    this.#check();
+    const { version } = this.storage;
+    this.#derived ??= new Map();
+    const known = this.#derived.get(key);
+    if (known?.version === version) return known.tensor;
+    known?.tensor.dispose();
+    const tensor = make();
+    this.#derived.set(key, { version, tensor });
+    return tensor;
+  }
+}
+
+/** A new tensor with these numbers; f32 unless said otherwise. Complex data are interleaved. */
+export function tensor(shape: Shape, data: ArrayLike<number>, dtype: DType = "f32"): Tensor {
+  const count = sizeOf(shape) * (dtype === "c64" ? 2 : 1);
+  if (data.length !== count) throw new ShapeError(`tensor: shape [${shape}] of ${dtype} holds ${count} numbers, got ${data.length}`);
+  const t = empty(shape, dtype);
+  upload(t, data);
+  return t;
+}
+
+/** Writes numbers over the contents of a tensor. */
+export function upload(t: Tensor, data: ArrayLike<number>): void {
+  const array = t.dtype === "f16" ? halvesFrom(data) : t.dtype === "u32" ? Uint32Array.from(data) : Float32Array.from(data);
+  uploadRaw(t, new Uint8Array(array.buffer));
+}
+
+/** Writes bytes, in the tensor's own dtype, over its contents. The bytes are taken, not copied. */
+export function uploadRaw(t: Tensor, bytes: Uint8Array): void {
+  if (bytes.length !== t.bytes) throw new ShapeError(`upload: tensor [${t.shape}] takes ${t.bytes} bytes, got ${bytes.length}`);
+  let data = bytes;
+  if (bytes.length % 4) {
+    data = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+    data.set(bytes);
+  }
+  t.storage.version++;
+  t.storage.gpu.recording.add({ kind: "write", to: t.storage.block.buffer, offset: t.offset, data });
+}
+
+/** A new tensor whose contents are whatever the buffer held. */
+export function empty(shape: Shape, dtype: DType = "f32", on: Gpu = gpu()): Tensor {
+  if (shape.some((n) => !Number.isInteger(n) || n < 0)) throw new ShapeError(`tensor: [${shape}] is not a shape`);
+  const bytes = Math.max(4, Math.ceil((sizeOf(shape) * BYTES[dtype]) / 4) * 4);
+  return new Tensor(shape, dtype, { gpu: on, block: on.pool.alloc(bytes), refs: 0, version: 0 });
+}
+
+/** The same numbers elsewhere: one copy, no kernel. */
+export function copyBuffer(from: Tensor, to: Tensor): void {
+  const bytes = Math.ceil(Math.min(from.bytes, to.bytes) / 4) * 4;
+  to.storage.version++;
+  from.storage.gpu.recording.add({
+    kind: "copy",
+    from: from.bound().block.buffer,
+    fromOffset: from.offset,
+    to: to.bound().block.buffer,
+    toOffset: to.offset,
+    bytes,
+  });
+}
