@@ -12,6 +12,7 @@ export interface Storage {
   refs: number;
   /** Counts in-place writes, so that what was derived from the contents can tell it is stale. */
   version: number;
+  derived?: Map<string, { version: number; tensor: Tensor }>;
 }
 
 /** Shape, dtype and a buffer on the GPU; contiguous, row-major, images as NHWC. Made inside a `scope`, freed with it. */
@@ -23,7 +24,6 @@ export class Tensor implements Disposable {
   readonly offset: number;
   #owned = true;
   #holds = 0;
-  #derived: Map<string, { version: number; tensor: Tensor }> | undefined;
 
   constructor(shape: Shape, dtype: DType, storage: Storage, offset = 0) {
     this.shape = shape;
@@ -86,10 +86,9 @@ export class Tensor implements Disposable {
     this.#settle();
   }
   #settle(): void {
-    if (!this.freed) return;
-    for (const { tensor } of this.#derived?.values() ?? []) tensor.dispose();
-    this.#derived = undefined;
-    if (--this.storage.refs === 0) this.storage.gpu.pool.free(this.storage.block);
+    if (!this.freed || --this.storage.refs > 0) return;
+    for (const { tensor } of this.storage.derived?.values() ?? []) tensor.dispose();
+    this.storage.gpu.pool.free(this.storage.block);
   }
 
   /** For kernels: the binding of its bytes. */
@@ -102,12 +101,14 @@ export class Tensor implements Disposable {
   derivedFrom(key: string, make: () => Tensor): Tensor {
     this.#check();
     const { version } = this.storage;
-    this.#derived ??= new Map();
-    const known = this.#derived.get(key);
+    this.storage.derived ??= new Map();
+    // kept with the buffer, so that every view of the same bytes finds it
+    const full = `${this.offset}:${this.dtype}:${this.shape}:${key}`;
+    const known = this.storage.derived.get(full);
     if (known?.version === version) return known.tensor;
     known?.tensor.dispose();
     const tensor = make();
-    this.#derived.set(key, { version, tensor });
+    this.storage.derived.set(full, { version, tensor });
     return tensor;
   }
 }
