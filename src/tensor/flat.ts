@@ -6,7 +6,7 @@ const ALIGN = 256; // offsets of storage bindings
 
 /** Tensors that sit side by side in a few big buffers, so that an optimiser passes over them at once. */
 export interface Flat {
-  /** The buffers whole, gaps included: zeros stay zeros under every optimiser. */
+  /** The buffers whole. The gaps between slices are zero, and stay so under every optimiser. */
   readonly chunks: Tensor[];
   readonly tree: Record<string, Tensor>;
 }
@@ -26,7 +26,13 @@ export function flat(shapes: Readonly<Record<string, Shape>>, dtype: DType = "f3
   const tree: Record<string, Tensor> = {};
   const chunks = plan.map(({ end, names }) => {
     const whole = empty([end / BYTES[dtype]], dtype);
-    for (const { name, offset } of names) tree[name] = new Tensor(shapes[name] as Shape, dtype, whole.storage, offset);
+    for (const { name, offset } of names) {
+      const slice = new Tensor(shapes[name] as Shape, dtype, whole.storage, offset);
+      tree[name] = slice;
+      const from = offset + (slice.bytes & ~3);
+      const to = offset + Math.ceil(slice.bytes / ALIGN) * ALIGN;
+      if (to > from) whole.storage.gpu.recording.add({ kind: "write", to: whole.storage.block.buffer, offset: from, data: new Uint8Array(to - from) });
+    }
     return whole;
   });
   return { chunks, tree };
