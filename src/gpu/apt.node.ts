@@ -114,9 +114,13 @@ export function assumedPackages(): string {
 const debianArch = (): string => ({ x64: "amd64", arm64: "arm64" })[process.arch as string] ?? process.arch;
 
 /** Runs a tool of the system; its last words become the error. */
-export function command(name: string, args: string[], what: string): Promise<string> {
+export function command(name: string, args: string[], what: string, signal: AbortSignal): Promise<string> {
   return new Promise((done, fail) => {
-    const child = spawn(name, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, LC_ALL: "C" } });
+    const child = spawn(name, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, LC_ALL: "C" },
+      signal,
+    });
     let out = "";
     let err = "";
     child.stdout.on("data", (chunk) => (out += chunk));

@@ -53,8 +53,10 @@ export async function installDriver({
   }
   const unlock = await lock(join(cache, "install.lock"), log);
   const work = join(cache, `work-${process.pid}`);
+  const cancel = new AbortController();
   const remove = () => {
-    rmSync(work, { recursive: true, force: true });
+    cancel.abort();
+    discard(work);
     unlock();
   };
   const stop = (signal: NodeJS.Signals) => {
@@ -66,9 +68,8 @@ export async function installDriver({
   try {
     const other = installedDriver();
     if (other) return other;
-    for (const name of readdirSync(cache))
-      if (name.startsWith("work-")) rmSync(join(cache, name), { recursive: true, force: true });
-    return await install(suite, cache, work, log);
+    for (const name of readdirSync(cache)) if (name.startsWith("work-")) discard(join(cache, name));
+    return await install(suite, cache, work, log, cancel.signal);
   } finally {
     process.removeListener("SIGINT", stop).removeListener("SIGTERM", stop);
     remove();
@@ -92,7 +93,9 @@ async function install(
   cache: string,
   work: string,
   log: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<InstalledDriver> {
+  const run = (name: string, args: string[], what: string) => command(name, args, what, signal);
   for (const folder of ["apt/lists/partial", "apt/cache/archives/partial", "apt/sources", "root", "driver/lib"])
     mkdirSync(join(work, folder), { recursive: true });
   const apt = join(work, "apt");
@@ -100,8 +103,8 @@ async function install(
   writeFileSync(join(apt, "status"), assumedPackages());
   const options = isolated(apt);
 
-  await command("apt-get", [...options, "-qq", "update"], `the package lists of ${suite}`);
-  const policy = await command(
+  await run("apt-get", [...options, "-qq", "update"], `the package lists of ${suite}`);
+  const policy = await run(
     "apt-cache",
     [...options, "-t", suite, "policy", "mesa-vulkan-drivers"],
     "the version of Mesa",
@@ -113,14 +116,14 @@ async function install(
     `fetching Mesa ${version}'s software Vulkan driver from ${suite} into ${cache}, once: WebGPU needs a driver and this system has none that Dawn accepts`,
   );
   const packages = ["mesa-vulkan-drivers", "libvulkan1"];
-  await command(
+  await run(
     "apt-get",
     [...options, "-qq", "-y", "--download-only", "-t", suite, "install", ...packages],
     "the packages of Mesa",
   );
   const archives = join(apt, "cache/archives");
   for (const name of readdirSync(archives).filter((n) => n.endsWith(".deb")))
-    await command("dpkg-deb", ["-x", join(archives, name), join(work, "root")], name);
+    await run("dpkg-deb", ["-x", join(archives, name), join(work, "root")], name);
 
   const draft = join(work, "driver");
   const libraries = collect(join(work, "root"), join(draft, "lib"));
@@ -135,6 +138,13 @@ async function install(
   rmSync(path, { recursive: true, force: true });
   renameSync(draft, path);
   return { ...record, path };
+}
+
+/** Best effort: a tool of a killed installation may still be writing there. */
+function discard(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 100 });
+  } catch {}
 }
 
 /** Copies the loader, lavapipe and all they need, named by SONAME, and returns the names with dependencies first. */
