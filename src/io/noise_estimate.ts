@@ -10,7 +10,7 @@ import type { Picture } from "./picture.ts";
 const BLOCK = 16;
 /** Quantile of the blocks' rms, and its mean shortfall on white noise. */
 const QUANTILE = 0.2;
-const SHORTFALL = 0.951;
+const SHORTFALL = 0.93;
 
 /** rms of the blocks of r that have enough unclipped pixels. */
 function blockRms(p: Picture, channel: number, block: number): number[] {
@@ -51,7 +51,8 @@ function channelSigma(p: Picture, channel: number): number {
 
 /**
  * Standard deviation of white Gaussian noise, in signed units (half of it in [0, 1] units): of each channel, and their
- * root mean square. Textured pictures read up to a hundredth too high.
+ * root mean square. Real photographs (cbsd68): noise of 0.05 is found within
+ * a few percent, 0.01 read as 0.0115, none at all as 0.004 (median, [0, 1] units); pure texture reads higher.
  */
 export function estimateNoise(p: Picture): { sigma: number; perChannel: number[] } {
   if (p.width < 3 || p.height < 3)

@@ -21,8 +21,8 @@ import { sniff } from "./sniff.ts";
 /** Decoded to [-1, 1], upright (EXIF), sRGB or grey, alpha apart. */
 export async function decodePicture(bytes: Uint8Array, name = "picture"): Promise<Picture> {
   const { channels, bits } = sniff(bytes, name);
-  // "grey16" keeps a grey picture one channel; without it libvips hands out three.
-  const space = channels === 1 ? (bits === 16 ? "grey16" : "b-w") : bits === 16 ? "rgb16" : "srgb";
+  // Not "b-w" for grey of 8 bits: sharp's raw output then loses the alpha. As sRGB its three channels are equal.
+  const space = bits === 8 ? "srgb" : channels === 1 ? "grey16" : "rgb16";
   const decoded = await sharp(bytes, { failOn: "warning" })
     .rotate() // by the EXIF tag
     .toColourspace(space)
@@ -42,7 +42,7 @@ export async function decodePicture(bytes: Uint8Array, name = "picture"): Promis
   if (stored < channels) throw new Error(`internal: ${name} decoded to ${stored} channels`);
   const peak = bits === 16 ? 65535 : 255;
   const data = new Float32Array(width * height * channels);
-  const alpha = stored > channels ? new Float32Array(width * height) : undefined;
+  const alpha = stored % 2 === 0 ? new Float32Array(width * height) : undefined;
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < channels; c++) data[i * channels + c] = (2 * samples[i * stored + c]) / peak - 1;
     if (alpha) alpha[i] = samples[i * stored + stored - 1] / peak;
