@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { type Shape, sizeOf } from "./shape.ts";
+import type { Shape } from "./shape.ts";
 
 /** The common shape of a and b: aligned at the right, an axis of 1 stretches. */
 export function broadcastShape(name: string, a: Shape, b: Shape): Shape {
@@ -34,7 +34,7 @@ export function mergedAxes(name: string, out: Shape, operands: readonly Shape[])
     if (pattern === previous) dims[dims.length - 1] = (dims.at(-1) as number) * n;
     else {
       dims.push(n);
-      runs.forEach((r, k) => strides[k]?.push(r ? (reached[k] as number) : 0));
+      for (const [k, r] of runs.entries()) strides[k]?.push(r ? (reached[k] as number) : 0);
       previous = pattern;
     }
     runs.forEach((r, k) => {
@@ -43,7 +43,7 @@ export function mergedAxes(name: string, out: Shape, operands: readonly Shape[])
   }
   if (!dims.length) {
     dims.push(1);
-    strides.forEach((s, k) => s.push(sizeOf(operands[k] as Shape) ? 1 : 0));
+    for (const s of strides) s.push(1);
   }
   if (dims.length > 5)
     throw new ShapeError(`${name}: [${operands.map((s) => `[${s}]`).join(", ")}] alternate over more than 5 axes`);

@@ -182,7 +182,7 @@ test("complex sums and inner products, and the same result twice", async () => {
   const out = await run();
   const pair = (f: (i: number) => [number, number]) => {
     const s = [0, 0];
-    for (let i = 0; i < n; i++) f(2 * i).forEach((v, k) => (s[k]! += v));
+    for (let i = 0; i < n; i++) for (const [k, v] of f(2 * i).entries()) s[k]! += v;
     return s;
   };
   expectClose(
