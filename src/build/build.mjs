@@ -107,7 +107,10 @@ function types() {
   const { status } = spawnSync(process.execPath, [tsc, "-p", config], { stdio: "inherit", cwd: root });
   if (status !== 0) throw new Error("tsc: the types do not compile");
   const face = join(dist, "types/src/index.d.ts");
-  writeFileSync(face, `/// <reference types="@webgpu/types" />\n${readFileSync(face, "utf8")}`);
+  writeFileSync(
+    face,
+    `/// <reference lib="dom" />\n/// <reference types="@webgpu/types" />\n${readFileSync(face, "utf8")}`,
+  );
   for (const file of walk(join(dist, "types"))) {
     const text = readFileSync(file, "utf8");
     writeFileSync(file, text.replace(/((?:from|import\()\s*["']\.{1,2}\/[^"']*)\.ts(["'])/g, "$1.js$2"));
