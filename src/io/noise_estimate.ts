@@ -12,17 +12,17 @@ const BLOCK = 16;
 const QUANTILE = 0.2;
 const SHORTFALL = 0.93;
 
-/** rms of the blocks of r that have enough unclipped pixels. */
-function blockRms(p: Picture, channel: number, block: number): number[] {
+/** Each block's rms of r, and which part of its windows it speaks for. */
+function blocks(p: Picture, channel: number): { rms: number; share: number }[] {
   const { width: w, height: h, channels, data } = p;
   const at = (y: number, x: number) => data[(y * w + x) * channels + channel];
-  const rms: number[] = [];
-  for (let top = 1; top + block < h || top === 1; top += block)
-    for (let left = 1; left + block < w || left === 1; left += block) {
+  const found: { rms: number; share: number }[] = [];
+  for (let top = 1; top + BLOCK < h || top === 1; top += BLOCK)
+    for (let left = 1; left + BLOCK < w || left === 1; left += BLOCK) {
       let sum = 0;
       let count = 0;
-      for (let y = top; y < Math.min(top + block, h - 1); y++)
-        for (let x = left; x < Math.min(left + block, w - 1); x++) {
+      for (let y = top; y < Math.min(top + BLOCK, h - 1); y++)
+        for (let x = left; x < Math.min(left + BLOCK, w - 1); x++) {
           let r = 0;
           let clipped = false;
           for (let j = -1; j <= 1; j++)
@@ -35,15 +35,18 @@ function blockRms(p: Picture, channel: number, block: number): number[] {
           sum += (r / 6) ** 2;
           count++;
         }
-      if (count >= (block * block) / 2 || (rms.length === 0 && count > 8)) rms.push(Math.sqrt(sum / count));
+      if (count > 8) found.push({ rms: Math.sqrt(sum / count), share: count / BLOCK ** 2 });
     }
-  return rms;
+  return found;
 }
 
 function channelSigma(p: Picture, channel: number): number {
-  const rms = blockRms(p, channel, BLOCK).sort((a, b) => a - b);
+  const all = blocks(p, channel);
+  // Where some windows clip, the others are the quiet ones: ask such blocks only when there are no better.
+  const best = [0.95, 0.5, 0].map((least) => all.filter(({ share }) => share >= least));
+  const rms = (best.find((some) => some.length >= 5) ?? all).map((block) => block.rms).sort((a, b) => a - b);
   if (rms.length === 0) return 0;
-  if (rms.length < 5) return rms[0];
+  if (rms.length < 5) return rms[rms.length >> 1]; // too few for a quantile
   const place = QUANTILE * (rms.length - 1);
   const low = rms[Math.floor(place)];
   return (low + (rms[Math.ceil(place)] - low) * (place % 1)) / SHORTFALL;

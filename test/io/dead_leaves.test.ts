@@ -33,6 +33,20 @@ describe("dead leaves", () => {
     expect(mean).toBeLessThan(150);
     expect((low + high) / (40 * size), "clipped").toBeLessThan(0.15);
   });
+  it("are coloured, but near grey", () => {
+    let [chroma, contrast] = [0, 0];
+    for (let i = 0; i < 20; i++) {
+      const p = deadLeavesPicture(0, i, 32, 32);
+      const mean = p.reduce((a, b) => a + b) / p.length;
+      for (let k = 0; k < p.length; k += 3) {
+        chroma += Math.abs(p[k]! - p[k + 2]!) / (20 * 1024);
+        contrast += Math.abs(p[k + 1]! - mean) / (20 * 1024);
+      }
+    }
+    expect(chroma).toBeGreaterThan(0.05);
+    expect(chroma).toBeLessThan(0.3);
+    expect(contrast).toBeGreaterThan(0.1);
+  });
   it("have the power spectrum of natural pictures: about 1 / f^2", () => {
     // Mean squared Haar details of three scales: each doubling of scale should multiply them by about four, as 1/f^2
     // does; white noise gives one, smooth ramps sixteen.

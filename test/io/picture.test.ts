@@ -241,8 +241,8 @@ describe("geometry", () => {
     expect(() => crop(ramp(7, 4), { x: 0.5, y: 0, width: 2, height: 1 })).toThrow(RangeError);
   });
   it("goes to grey and back, and through bytes exactly", () => {
-    const grey = toGrey({ ...ramp(1, 1, 3), data: Float32Array.of(1, 0, -1) });
-    expect(grey.data[0]).toBeCloseTo(0.299 - 0.114, 6);
+    const grey = toGrey({ ...ramp(1, 1, 3), data: Float32Array.of(1, 0.5, -1) });
+    expect(grey.data[0]).toBeCloseTo(0.299 + 0.5 * 0.587 - 0.114, 6);
     expect([...toRgb(grey).data]).toEqual([grey.data[0], grey.data[0], grey.data[0]]);
     const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
     expect(quantise(dequantise(bytes))).toEqual(bytes);
