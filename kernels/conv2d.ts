@@ -1,0 +1,227 @@
+import wgsl from "../shaders/conv2d.wgsl";
+import wgslAny from "../shaders/conv2d_any.wgsl";
+import wgslPack from "../shaders/conv2d_pack.wgsl";
+import { ShapeError } from "../src/errors.ts";
+import { grid1d, type KernelSpec, kernel } from "../src/tensor/kernel.ts";
+import { derived, type Maybe, op } from "../src/tensor/op.ts";
+import { type Shape, sameShape } from "../src/tensor/shape.ts";
+import type { Tensor } from "../src/tensor/tensor.ts";
+import { cast } from "./cast.ts";
+import { conv2dVjpW } from "./conv2d_vjp_w.ts";
+import { conv2dVjpX } from "./conv2d_vjp_x.ts";
+import { outputSize, sizesOf, type Window, type WindowOptions, windowOf } from "./conv2d_window.ts";
+import { lincomb } from "./lincomb.ts";
+import { nhwc } from "./nhwc.ts";
+import { sum } from "./reduce.ts";
+
+/** Weights as one pass reads them: which channels are in and out, and which taps, as strides into w. */
+export interface Packing {
+  G: number;
+  I: number;
+  O: number;
+  KH: number;
+  KW: number;
+  KX: number;
+  base: number;
+  by_g: number;
+  by_o: number;
+  by_i: number;
+  first_y: number;
+  every_y: number;
+  first_x: number;
+  every_x: number;
+}
+/** One pass of convolution: x [N, H, W, G I] to the pixels (at + step (oy, ox)) of y [N, YH, YW, G O]. */
+export interface Pass {
+  stride: readonly [number, number];
+  before: readonly [y: number, x: number];
+  out: readonly [OH: number, OW: number];
+  whole?: readonly [YH: number, YW: number];
+  step?: readonly [number, number];
+  at?: readonly [number, number];
+  scale: number;
+}
+
+const pack = kernel<Packing>({
+  wgsl: wgslPack,
+  params: (_, { G, ...p }) => ({ n: packedSize({ G, ...p }) / 4, ...p }),
+  shapes: (_, p) => ({ packed: [packedSize(p)] }),
+  grid: (_, p, wg) => grid1d(packedSize(p) / 4, wg),
+});
+const packedSize = ({ G, KH, KW, I, O }: Packing): number => Math.max(4, G * KH * KW * I * 4 * Math.ceil(O / 4));
+
+const packed = (w: Tensor, p: Packing, dtype: Tensor["dtype"]): Tensor =>
+  derived(w, `conv2d ${dtype} ${Object.values(p)}`, () => {
+    const own = pack({ w }, p).packed as Tensor;
+    if (own.dtype === dtype) return own;
+    const other = cast(own, dtype);
+    own.dispose();
+    return other;
+  });
+
+interface Run extends Packing, Pass {
+  N: number;
+  H: number;
+  W: number;
+  TX: number;
+  TY: number;
+  TN: number;
+  shape: Shape;
+}
+
+const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
+  wgsl: text,
+  params({ bias, residual }, { N, H, W, G, I, O, KH, out, stride, before, scale, TX, TY, TN, ...r }) {
+    const { whole = out, step = [1, 1], at = [0, 0] } = r;
+    return {
+      ...{ N, H, W, G, KH, scale, I: I / vector, O: O / vector, OH: out[0], OW: out[1], YH: whole[0], YW: whole[1] },
+      ...{ sy: stride[0], py: before[0], px: before[1], step_y: step[0], step_x: step[1], at_y: at[0], at_x: at[1] },
+      ...{ pixels: TX * TY, vectors: TN / 4, biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
+    };
+  },
+  shapes: (_, { shape }) => ({ y: shape }),
+  grid: (_, { N, G, O, out: [OH, OW], TX, TY, TN }, wg) =>
+    grid1d(N * Math.ceil(OH / TY) * Math.ceil(OW / TX) * G * Math.ceil(O / TN), wg),
+  consts: (_, { TX, TY, TN, KW, stride }) => ({ TX, TY, TN: TN / 4, KW, SX: stride[1] }),
+  overrides: ({ x }) => ({ WG: (x as Tensor).storage.gpu.software ? 8 : 64 }),
+});
+const direct = kernel<Run>(spec(wgsl, 4));
+const any = kernel<Run>(spec(wgslAny, 1));
+
+/** What one invocation computes: pixels by output channels. */
+function tiling(
+  vectors: boolean,
+  O: number,
+  [OH, OW]: readonly [number, number],
+  stride: number,
+): Pick<Run, "TX" | "TY" | "TN"> {
+  const TX = OW % 16 === 0 || OW > 48 ? 16 : OW > 4 ? 8 : OW > 1 ? 4 : 1;
+  if (!vectors) return { TX: Math.min(8, TX), TY: 1, TN: 4 };
+  const TN = O % 8 === 0 ? 8 : 4;
+  if (stride > 1) return { TX: Math.min(8, TX), TY: 1, TN };
+  return { TX, TY: Math.min(16 / TX, OH > 2 ? 4 : 1), TN };
+}
+
+export interface Extras {
+  bias?: Maybe;
+  residual?: Maybe;
+  /** Where to write, instead of a new tensor. */
+  y?: Maybe;
+}
+
+/** Runs a pass over x [N, H, W, C]. */
+export function correlate(
+  x: Tensor,
+  w: Tensor,
+  packing: Packing,
+  pass: Pass,
+  { bias, residual, y }: Extras = {},
+): Tensor {
+  let [N, H, W] = nhwc("conv2d", x);
+  let { out } = pass;
+  const { G, I, O, KH, KW } = packing;
+  const { stride, before, whole = out } = pass;
+  const shape = [N, ...whole, G * O];
+  const pointwise =
+    KH * KW === 1 && stride[0] * stride[1] === 1 && !before[0] && !before[1] && H === whole[0] && W === whole[1];
+  // one row of pixels: no tile hangs over an edge but the last
+  if (pointwise) [N, H, W, out] = [1, 1, N * H * W, [1, N * H * W]];
+  const vectors = I % 4 === 0 && O % 4 === 0;
+  const run: Run = {
+    ...packing,
+    ...pass,
+    out,
+    whole: pointwise ? out : whole,
+    N,
+    H,
+    W,
+    shape,
+    ...tiling(vectors, O, out, stride[1]),
+  };
+  const inputs = { x, w: KH ? packed(w, packing, x.dtype) : undefined, bias, residual };
+  return (vectors ? direct : any)(inputs, run, y && { y }).y as Tensor;
+}
+
+interface Options {
+  window: Window;
+  scale: number;
+  /** The channel of the weights that the first of x meets. */
+  at: number;
+}
+
+const apply = op<Options>({
+  name: "conv2d",
+  forward([x, w, bias, residual, x2], { window, scale, at }) {
+    const [x1, w1] = [x as Tensor, w as Tensor];
+    const [O, I, KH, KW] = sizesOf("conv2d", w1);
+    const G = window.groups;
+    const out = outputSize("conv2d", x1, w1, window).slice(1, 3) as [number, number];
+    const packing = (base: number, channels: number): Packing => ({
+      ...{ G, I: channels / G, O: O / G, KH, KW, KX: KW, base: base * KH * KW },
+      ...{
+        by_g: (O / G) * I * KH * KW,
+        by_o: I * KH * KW,
+        by_i: KH * KW,
+        first_y: 0,
+        every_y: 1,
+        first_x: 0,
+        every_x: 1,
+      },
+    });
+    const pass = { stride: window.stride, before: [window.padding[0], window.padding[2]] as const, out };
+    const C = x1.shape[3] as number;
+    if (!x2) return { out: correlate(x1, w1, packing(at, C), { ...pass, scale }, { bias, residual }), saved: [x, w] };
+    const half = correlate(x1, w1, packing(at, C), { ...pass, scale: 1 }, { bias, residual });
+    const y = correlate(x2, w1, packing(at + C, x2.shape[3] as number), { ...pass, scale }, { residual: half });
+    half.dispose();
+    return { out: y, saved: [x, w, x2] };
+  },
+  vjp(dy, [x, w, x2]: [Tensor, Tensor, Maybe], { window, scale, at }, needs) {
+    const C = x.shape[3] as number;
+    const dx = (t: Tensor, from: number) => conv2dVjpX(dy, w, { window, scale, at: from, shape: t.shape });
+    return [
+      needs[0] ? dx(x, at) : null,
+      needs[1] ? conv2dVjpW(x, dy, x2, { window, scale, at, shape: w.shape, dtype: w.dtype }) : null,
+      needs[2] ? lincomb(scale, sum(dy, { axes: [0, 1, 2] })) : null,
+      needs[3] ? (scale === 1 ? dy : lincomb(scale, dy)) : null,
+      needs[4] && x2 ? dx(x2, at + C) : null,
+    ];
+  },
+});
+
+/** The op beneath `conv2d`, for the rules of its gradients: x may meet only some of the channels of w, from `at` on. */
+export const conv2dPart = (x: Tensor, w: Tensor, x2: Maybe, options: Options): Tensor =>
+  apply([x, w, undefined, undefined, x2], options);
+
+export interface Conv2dOptions extends WindowOptions {
+  /** [Cout] */
+  bias?: Tensor | undefined;
+  /** Added before the scale; of the output's shape. */
+  residual?: Tensor | undefined;
+  scale?: number;
+  /** More channels of x: the convolution of [x, x2], which is never made. */
+  x2?: Tensor | undefined;
+}
+
+/** scale * (x * weight + bias + residual), x [N, H, W, Cin], weight [Cout, Cin / groups, kh, kw] as PyTorch has it. */
+export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
+  const { bias, residual, scale = 1, x2 } = options;
+  const window = windowOf("conv2d", options);
+  const [N, H, W, C] = nhwc("conv2d", x);
+  const [O, I, KH, KW] = sizesOf("conv2d", weight);
+  const more = x2 ? nhwc("conv2d", x2) : undefined;
+  if (more && !sameShape(more.slice(0, 3), [N, H, W]))
+    throw new ShapeError(`conv2d: x2 expects [${N}, ${H}, ${W}, C], got [${more}]`);
+  if (more && window.groups > 1)
+    throw new ShapeError(`conv2d: x2 wants groups = 1, got ${window.groups}; concatenate instead`);
+  const Cin = C + (more?.[3] ?? 0);
+  if (Cin !== I * window.groups)
+    throw new ShapeError(`conv2d: weight expects [Cout, ${Cin / window.groups}, kh, kw], got [${[O, I, KH, KW]}]`);
+  if (O % window.groups)
+    throw new ShapeError(`conv2d: ${O} output channels do not divide into ${window.groups} groups`);
+  if (bias && !sameShape(bias.shape, [O])) throw new ShapeError(`conv2d: bias expects [${O}], got [${bias.shape}]`);
+  const shape = outputSize("conv2d", x, weight, window);
+  if (residual && !sameShape(residual.shape, shape))
+    throw new ShapeError(`conv2d: residual expects [${shape}], got [${residual.shape}]`);
+  return apply([x, weight, bias && cast(bias, "f32"), residual, x2], { window, scale, at: 0 });
+}

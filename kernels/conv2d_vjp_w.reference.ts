@@ -1,0 +1,1 @@
+export { conv2dVjpW } from "./conv2d.reference.ts";
