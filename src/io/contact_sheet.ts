@@ -9,6 +9,8 @@ export interface SheetRow {
   label: string;
   /** After it, lighter: "measurement 21.30 dB → 27.85 dB". */
   caption?: string;
+  /** In place of the caption, one under each picture: "21.30 dB"; the first stands after the label. */
+  under?: string[];
   pictures: Picture[];
 }
 
@@ -123,12 +125,10 @@ export function contactSheet(rows: SheetRow[], { columns = [], title = "", tile 
     for (const [k, picture] of row.pictures.entries()) place(sheet, picture, lefts[k], top, zoom);
     const base = top + heights[r] + Math.round(1.95 * size);
     drawText(sheet, row.label, { x: MARGIN, y: base, size, weight: 0.19 });
-    drawText(sheet, row.caption ?? "", {
-      x: MARGIN + textWidth(row.label, size) + 1.4 * size,
-      y: base,
-      size,
-      colour: PALE,
-    });
+    const after = MARGIN + textWidth(row.label, size) + 1.4 * size;
+    drawText(sheet, row.caption ?? row.under?.[0] ?? "", { x: after, y: base, size, colour: PALE });
+    for (let k = 1; k < (row.under?.length ?? 0); k++)
+      drawText(sheet, row.under?.[k] ?? "", { x: lefts[k] ?? MARGIN, y: base, size, colour: PALE });
     top += heights[r] + Math.round(1.9 * line);
   }
   return sheet;

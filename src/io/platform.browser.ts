@@ -52,11 +52,12 @@ export function toImageData(p: Picture): ImageData {
   return image;
 }
 
-/** Bytes of a file, 8 bits a sample. */
+/** Bytes of a file, 8 bits a sample and always in colour: a canvas knows no grey. */
 export async function encodePicture(p: Picture, format: PictureFormat, { quality = 95 } = {}): Promise<Uint8Array> {
   const { canvas, pen } = context(p.width, p.height);
   // A canvas paints what is transparent black into a JPEG; Node drops the alpha, so drop it here.
-  pen.putImageData(toImageData(format === "jpeg" ? ({ ...p, alpha: undefined } as unknown as Picture) : p), 0, 0);
+  const { alpha, ...opaque } = p;
+  pen.putImageData(toImageData(format === "jpeg" ? opaque : p), 0, 0);
   const blob = await canvas.convertToBlob({ type: `image/${format}`, quality: quality / 100 });
   if (blob.type !== `image/${format}`)
     throw new ProxelError(`encodePicture: this browser cannot write ${format}; use png`);

@@ -71,6 +71,21 @@ describe("contactSheet", () => {
       }
     expect(found.length).toBe(3);
   });
+  it("writes what stands under each picture below that picture", () => {
+    const rows = (under: string[]) => [
+      { label: "x", under, pictures: [flat(0, 64, 64), flat(0, 64, 64), flat(0, 64, 64)] },
+    ];
+    const [plain, written] = [
+      contactSheet(rows([]), { tile: 64 }),
+      contactSheet(rows(["", "", "27.85 dB"]), { tile: 64 }),
+    ];
+    const changed = Array.from(plain.data, (v, i) =>
+      v === written.data[i] ? -1 : Math.floor(i / 3) % plain.width,
+    ).filter((x) => x >= 0);
+    // Third column: margin, two pictures and two gutters from the left.
+    expect(changed.length).toBeGreaterThan(50);
+    expect(Math.min(...changed)).toBeGreaterThan(28 + 2 * 76 - 3);
+  });
   it("makes room for long captions, enlarges small pictures and refuses none", () => {
     const caption = "a caption that is far longer than the picture above it is wide, 0123456789";
     const sheet = contactSheet([{ label: "x", caption, pictures: [flat(0, 16, 16)] }], { tile: 64 });
