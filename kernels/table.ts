@@ -1,0 +1,23 @@
+import type { Gpu } from "../src/gpu/open.ts";
+import { constant } from "../src/tensor/op.ts";
+import { detached } from "../src/tensor/scope.ts";
+import { type Tensor, tensor } from "../src/tensor/tensor.ts";
+
+const tables = new WeakMap<Gpu, Map<string, Tensor>>();
+
+/** Complex numbers that depend on `key` alone, interleaved: computed once in float64, kept for as long as the GPU. */
+export function table(gpu: Gpu, key: string, make: () => Float64Array): Tensor {
+  let mine = tables.get(gpu);
+  if (!mine) {
+    mine = new Map();
+    tables.set(gpu, mine);
+  }
+  let known = mine.get(key);
+  if (!known) {
+    const data = make();
+    known = detached(() => constant(() => tensor([data.length / 2], data, "c64")));
+    gpu.pool.live--; // it is nobody's to free, so no leak
+    mine.set(key, known);
+  }
+  return known;
+}
