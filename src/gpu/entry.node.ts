@@ -1,5 +1,8 @@
+import { prepareVulkan } from "./driver.node.ts";
+
 /** Dawn, from the `webgpu` package. Its object is held only here and in the Gpu: while it lives, the process does. */
 export async function entry(flags: readonly string[]): Promise<{ api: GPU; release(): void; advice: string }> {
+  const { note } = await prepareVulkan();
   const dawn = await import("webgpu");
   let api: GPU | undefined = dawn.create([...flags]);
   return {
@@ -9,6 +12,6 @@ export async function entry(flags: readonly string[]): Promise<{ api: GPU; relea
     release() {
       api = undefined;
     },
-    advice: "run `npx proxel doctor`: it names each adapter, why it was refused, and installs a software one",
+    advice: `${note}; \`npx proxel doctor\` explains each adapter`,
   };
 }

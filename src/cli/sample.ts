@@ -1,0 +1,71 @@
+import { parseArgs } from "node:util";
+import { gpu, openGpu } from "../gpu/open.ts";
+import { contactSheet } from "../io/contact_sheet.ts";
+import { checkOutput, formatOf, type Picture, writePicture } from "../io/picture.ts";
+import { edm } from "../solvers/edm.ts";
+import { restore } from "../solvers/solver.ts";
+import { number } from "./options.ts";
+import { openPrior } from "./prior.ts";
+import { interruptible, progress } from "./progress.ts";
+
+const HELP = `proxel sample: draw pictures from the prior
+
+  proxel sample [-n N] [--size N] [options] -o OUT.png
+
+  -n, --count N [4]   --size N [64]   --steps N [18]   (EDM's Heun sampler: 2 N - 1 calls)   --seed N [0]
+  --prior FILE   -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
+
+export async function sample(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      count: { type: "string", short: "n" },
+      size: { type: "string" },
+      steps: { type: "string" },
+      seed: { type: "string" },
+      prior: { type: "string" },
+      out: { type: "string", short: "o" },
+      force: { type: "boolean", short: "f" },
+      json: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) return console.log(HELP), 0;
+  const { out } = values;
+  if (!out) throw new TypeError("sample: say where the pictures go: -o OUT.png");
+  const count = number(values, "count", { min: 1, whole: true }) ?? 4;
+  const size = number(values, "size", { min: 8, whole: true }) ?? 64;
+  const steps = number(values, "steps", { min: 2, whole: true }) ?? 18;
+  const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
+  formatOf(out);
+  await checkOutput(out, { force: values.force ?? false });
+
+  const { signal, done } = interruptible();
+  using _ = await openGpu();
+  using denoiser = await openPrior(values.prior);
+  const bar = progress("sample", steps);
+  try {
+    const began = performance.now();
+    let nfe = 0;
+    const x = await restore({ denoiser, shape: [count, size, size, 3] }, edm({ steps }), {
+      seed,
+      signal,
+      onStep(step) {
+        nfe = step.nfe;
+        bar.update(step.i + 1);
+      },
+    });
+    const data = await x.read();
+    x.dispose();
+    const each = size * size * 3;
+    const pictures = Array.from({ length: count }, (_p, i): Picture => ({ width: size, height: size, channels: 3, bits: 8, data: data.subarray(i * each, (i + 1) * each) }));
+    const columns = Math.ceil(Math.sqrt(count));
+    const rows = Array.from({ length: Math.ceil(count / columns) }, (_r, i) => ({ label: "", pictures: pictures.slice(i * columns, (i + 1) * columns) }));
+    await writePicture(out, count === 1 ? (pictures[0] as Picture) : contactSheet(rows), { force: values.force ?? false });
+    if (values.json) console.log(JSON.stringify({ solver: "edm", steps, seed, count, size, nfe, seconds: (performance.now() - began) / 1000, adapter: gpu().adapter, peakBytes: gpu().pool.peakBytes, output: out }));
+    return 0;
+  } finally {
+    bar.stop();
+    done();
+  }
+}
