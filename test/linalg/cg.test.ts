@@ -43,7 +43,7 @@ test("further steps change nothing once a sample has converged", async () => {
     return [20, 21, 200].map((iterations) => cg(M, tensor([2, n], b), { iterations, tol: 1e-5 }));
   });
   for (const { x, residual } of out) {
-    expect([...x]).toEqual([...(out[0]?.x as Float32Array)]);
+    expect([...x]).toEqual([...(out[0] as { x: Float32Array }).x]);
     expect(residual[0]).toBeLessThanOrEqual(1e-5);
   }
 });
@@ -65,7 +65,7 @@ test("no step, and too few, leave what has been found", async () => {
     const M = (v: Tensor) => lincomb(1, A.adjoint(A.apply(v)), 0.1, v);
     return [0, 1, 8].map((iterations) => cg(M, tensor([1, n], normals(n, 6)), { iterations }));
   });
-  expect([...(out[0]?.x as Float32Array)]).toEqual([0, 0, 0, 0, 0]);
+  expect([...(out[0] as { x: Float32Array }).x]).toEqual([0, 0, 0, 0, 0]);
   expect(out[0]?.residual[0]).toBeCloseTo(1, 6);
   expect(out[1]?.residual[0] as number).toBeGreaterThan(out[2]?.residual[0] as number);
 });
