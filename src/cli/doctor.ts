@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
   cacheFolder,
+  DOCTOR,
   driverEnv,
   driverSuite,
   icdFiles,
@@ -133,9 +134,7 @@ function installAdvice(findings: Finding[]): string[] {
   const { ID = "", ID_LIKE = "" } = system();
   const kin = `${ID} ${ID_LIKE}`;
   if (/debian|ubuntu/.test(kin) && driverSuite())
-    return [
-      "`npx proxel doctor --install` fetches a driver that runs on the processor: about 190 MB in your cache, no root",
-    ];
+    return [`\`${DOCTOR} --install\` fetches a driver that runs on the processor: about 190 MB in your cache, no root`];
   if (/fedora|rhel/.test(kin)) return ["sudo dnf install mesa-vulkan-drivers vulkan-loader"];
   if (/arch/.test(kin)) return ["sudo pacman -S vulkan-icd-loader vulkan-swrast"];
   if (/suse/.test(kin)) return ["sudo zypper install libvulkan1 libvulkan_lvp"];

@@ -1,4 +1,4 @@
-/** The candidate within two edits of a word, if any. */
+/** The candidate that begins with the word, or is within two edits of it, if any. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const distance = (a: string, b: string): number => {
     let row = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -10,6 +10,8 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     }
     return row[b.length]!;
   };
+  const begun = candidates.find((name) => name.startsWith(word));
+  if (begun) return begun;
   const [best] = candidates.map((name) => ({ name, d: distance(word, name) })).sort((a, b) => a.d - b.d);
-  return best && (best.d <= 2 || best.name.startsWith(word)) ? best.name : undefined;
+  return best && best.d <= 2 ? best.name : undefined;
 }

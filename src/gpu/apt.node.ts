@@ -28,7 +28,7 @@ export function isolated(apt: string): string[] {
   }).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
 }
 
-interface Source {
+export interface Source {
   uris: string;
   suites: string[];
   components: string;
@@ -36,13 +36,13 @@ interface Source {
 }
 
 /** This system's own mirrors, narrowed to the release and its updates, as deb822 stanzas. */
-export function sources(suite: string): string {
+export function sources(suite: string, all: readonly Source[] = configured()): string {
   const codename = suite.replace(/-backports$/, "");
   const alias = /^(stable|oldstable|testing|unstable|sid)([-/].*)?$/;
   const ours = (name: string) =>
     name === codename || /^[-/](updates|security|backports)$/.test(name.slice(codename.length));
   const picked: Source[] = [];
-  for (const source of configured()) {
+  for (const source of all) {
     const suites = source.suites.filter(
       (name) => (name.startsWith(codename) && ours(name)) || (alias.test(name) && /debian|ubuntu/.test(source.uris)),
     );
@@ -64,7 +64,7 @@ export function sources(suite: string): string {
     .join("\n\n");
 }
 
-/** apt's sources, from both of its formats. */
+/** apt's sources on this system. */
 function configured(): Source[] {
   const folder = "/etc/apt/sources.list.d";
   const files = existsSync(folder)
@@ -72,30 +72,34 @@ function configured(): Source[] {
         .sort()
         .map((name) => join(folder, name))
     : [];
-  const found: Source[] = [];
-  for (const file of ["/etc/apt/sources.list", ...files].filter((f) => existsSync(f))) {
-    const text = readFileSync(file, "utf8").replace(/^\s*#.*\n?/gm, "");
-    if (file.endsWith(".sources")) {
-      for (const stanza of text.split(/\n\s*\n/)) {
-        const field = (name: string) =>
-          new RegExp(`^${name}:[ \\t]*(.*(?:\\n[ \\t].*)*)`, "im").exec(stanza)?.[1]?.trim() ?? "";
-        if (!/\bdeb\b/.test(field("Types")) || /^no$/i.test(field("Enabled"))) continue;
-        const signedBy = field("Signed-By").replace(/\n\s*/g, "\n ");
-        found.push({
-          uris: field("URIs"),
-          suites: field("Suites").split(/\s+/),
-          components: field("Components"),
-          signedBy,
-        });
-      }
-    } else if (file.endsWith(".list")) {
-      for (const m of text.matchAll(/^deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.+)$/gm)) {
-        const signedBy = /signed-by=(\S+)/.exec(m[1] ?? "")?.[1]?.replaceAll(",", " ") ?? "";
-        found.push({ uris: m[2] as string, suites: [m[3] as string], components: m[4] as string, signedBy });
-      }
-    }
+  return ["/etc/apt/sources.list", ...files]
+    .filter((file) => /\.(list|sources)$/.test(file) && existsSync(file))
+    .flatMap((file) => parseSources(readFileSync(file, "utf8"), file.endsWith(".sources")));
+}
+
+/** Enabled binary sources in either of apt's two formats. */
+export function parseSources(file: string, deb822: boolean): Source[] {
+  const text = file.replace(/^[ \t]*#.*\n?/gm, "");
+  if (!deb822) {
+    return [...text.matchAll(/^deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.+)$/gm)].map((m) => ({
+      uris: m[2]!,
+      suites: [m[3]!],
+      components: m[4]!.trim(),
+      signedBy: /signed-by=(\S+)/.exec(m[1] ?? "")?.[1]?.replaceAll(",", " ") ?? "",
+    }));
   }
-  return found;
+  const stanzas = text.split(/\n\s*\n/).map((stanza) => (name: string) => {
+    const value = new RegExp(`^${name}:[ \\t]*(.*(?:\\n[ \\t].*)*)`, "im").exec(stanza)?.[1] ?? "";
+    return value.trim().replace(/\n\s*/g, "\n ");
+  });
+  return stanzas
+    .filter((field) => /\bdeb\b/.test(field("Types").replaceAll("deb-src", "")) && !/^no$/i.test(field("Enabled")))
+    .map((field) => ({
+      uris: field("URIs"),
+      suites: field("Suites").split(/\s+/),
+      components: field("Components"),
+      signedBy: field("Signed-By"),
+    }));
 }
 
 /** The C and C++ libraries count as installed, whatever else is: the driver must not depend on what a user may remove. */

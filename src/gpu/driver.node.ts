@@ -8,6 +8,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { isMainThread } from "node:worker_threads";
 import { GpuError } from "../errors.ts";
 import { keepLoaded, type Probe, probe } from "./probe.node.ts";
 
@@ -29,7 +30,9 @@ export interface Prepared {
   note: string;
 }
 
-export const INSTALL = "run `npx proxel doctor --install`";
+/** The doctor's command line: of a package that is installed, or of a clone of the sources. */
+export const DOCTOR = import.meta.url.includes("/src/gpu/") ? "npm run doctor --" : "npx proxel doctor";
+const INSTALL = `run \`${DOCTOR} --install\``;
 
 /** `$XDG_CACHE_HOME/proxel`, or `~/.cache/proxel`. */
 export function cacheFolder(): string {
@@ -130,6 +133,9 @@ export async function prepareVulkan(): Promise<Prepared> {
 
   const driver = installedDriver();
   const cached = (why: string): Prepared => {
+    // a worker's process.env is a copy, which no library reads
+    if (driver && !isMainThread && process.env.VK_DRIVER_FILES !== icdOf(driver))
+      return { driver: "none", note: "a worker thread cannot choose the driver: open a GPU on the main thread first" };
     if (loadDriver()) return { driver: "cached", note: `lavapipe of Mesa ${driver?.version} from the cache: ${why}` };
     return { driver: "none", note: `${why}; ${INSTALL} to fetch one that runs on the processor` };
   };
