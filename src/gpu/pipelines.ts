@@ -28,7 +28,9 @@ export class Pipelines {
     if (known) return known;
     this.compiles++;
     const code = source();
+    this.#device.pushErrorScope("validation"); // a broken shader is reported by the pipeline, with its lines
     const module = this.#device.createShaderModule({ label: stem, code });
+    this.#device.popErrorScope().catch(() => {});
     const made = this.#device.createComputePipelineAsync({
       label: stem,
       layout: this.layout(signature).layout,

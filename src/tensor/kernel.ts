@@ -66,6 +66,10 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     const key = `${stem}|${elem}${lanes}|${entries(consts)}|${entries(overrides)}`;
     const pipeline = on.pipelines.get(key, signature, stem, () => prelude(elem, lanes, consts) + spec.wgsl, overrides);
 
+    // inputs first: one that was freed must not cost an output
+    const bound = new Array(layout.inputs.length + layout.outputs.length);
+    for (const { name, index } of layout.inputs)
+      bound[index] = inputs[name]?.bound() ?? { block: on.nothing, offset: 0, bytes: 256 };
     const shapes = spec.shapes(inputs, options);
     const outputs: Record<string, Tensor> = {};
     for (const { name, type } of layout.outputs) {
@@ -74,9 +78,6 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
       outputs[name] = into[name] ?? empty(shape, dtypeOf(type, dtype), on);
       if (into[name]) into[name].storage.version++;
     }
-    const bound = new Array(layout.inputs.length + layout.outputs.length);
-    for (const { name, index } of layout.inputs)
-      bound[index] = inputs[name]?.bound() ?? { block: on.nothing, offset: 0, bytes: 256 };
     for (const { name, index } of layout.outputs) bound[index] = (outputs[name] as Tensor).bound();
     const grid = spec.grid(inputs, options, wg);
     if (grid.every((n) => (n ?? 1) > 0)) {
