@@ -27,14 +27,13 @@ const run = kernel<Options>({
       H,
       Wo,
       Ho,
-      r: options.r,
       scale: options.scale,
     };
   },
   shapes: ({ x }, { size }) => ({ y: [x.shape[0], ...size, x.shape[3]] }),
   grid: ({ x }, options, wg) => grid1d(vectors(x, options), wg),
   lanes: ({ x }) => lanesFor(channels(x)),
-  overrides: (_, { insert }) => ({ INSERT: insert ? 1 : 0 }),
+  overrides: (_, { r, insert }) => ({ R: r, INSERT: insert ? 1 : 0 }),
   complex: true,
 });
 const apply = op<Options>({

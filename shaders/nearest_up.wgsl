@@ -11,9 +11,10 @@
 // Ceiling: bytes.
 
 override WG: u32 = 64;
+override R: u32 = 2;
 override INSERT: bool = false;
 
-struct Params { n: u32, C: u32, W: u32, H: u32, Wo: u32, Ho: u32, r: u32, scale: f32 }
+struct Params { n: u32, C: u32, W: u32, H: u32, Wo: u32, Ho: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read> x: array<V>;
 @group(0) @binding(1) var<storage, read_write> y: array<V>;
@@ -27,10 +28,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let o = linear_index(id, groups);
     if o >= p.n { return; }
     let at = pixel(o, p.C, p.Wo, p.Ho);
-    let i = at.y / p.r;
-    let j = at.x / p.r;
+    let i = at.y / R;
+    let j = at.x / R;
     var s = VF(0.0);
-    if i < p.H && j < p.W && (!INSERT || (i * p.r == at.y && j * p.r == at.x)) {
+    if i < p.H && j < p.W && (!INSERT || (i * R == at.y && j * R == at.x)) {
         s = p.scale * VF(x[((at.n * p.H + i) * p.W + j) * p.C + at.c]);
     }
     y[o] = V(s);
