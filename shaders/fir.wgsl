@@ -48,8 +48,8 @@ struct Meet { sample: i32, tap: u32 }
 
 fn meet(i: u32, q: i32) -> Meet {
     let s = i32(p.down * i) + q;
-    // floor division: s may be negative
-    let m = (s - select(0, i32(p.up) - 1, s < 0)) / i32(p.up);
+    // s < 0 meets nothing: m < 0, or the tap wraps round and is beyond the filter
+    let m = s / i32(p.up);
     return Meet(m, u32(s - m * i32(p.up)));
 }
 
