@@ -1,4 +1,4 @@
-import { ShapeError } from "../errors.ts";
+import { GpuError, ShapeError } from "../errors.ts";
 import { type Gpu, gpu } from "../gpu/open.ts";
 import type { Grid } from "../gpu/recording.ts";
 import { type Layout, reflect } from "../gpu/reflect.ts";
@@ -59,6 +59,8 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     on.check();
     const dtype = usesElem ? elemOf(layout, inputs, spec.elem?.(inputs, options), spec.complex) : "f32";
     const elem = dtype === "f16" ? "f16" : "f32";
+    if (elem === "f16" && !on.f16)
+      throw new GpuError(`${stem}: this adapter has no f16 (shader-f16); cast to f32`, { name: "shader-f16", wanted: 1, allowed: 0 });
     const lanes = spec.lanes?.(inputs, options) ?? 1;
     const consts = spec.consts?.(inputs, options) ?? {};
     const overrides = spec.overrides?.(inputs, options) ?? {};

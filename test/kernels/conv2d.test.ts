@@ -10,7 +10,7 @@ import { expectClose } from "../lib/close.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
 import { asF32, integer, normals } from "../lib/random.ts";
 
-const lab = withGpu();
+withGpu();
 
 const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const random = (shape: readonly number[], seed: number) => asF32(normals(size(shape), seed));
@@ -106,7 +106,6 @@ describe.each(Object.entries(CASES))("%s", (_, c) => {
 
 const HALF = ["the prior's first layer", "1 x 1", "picture out", "stride 2, odd", "depthwise"];
 test.each(HALF)("f16 storage: %s", async (name) => {
-  if (!lab.gpu.f16) return;
   const c = CASES[name] as Case;
   const out = outputShape(c);
   const half = (shape: readonly number[], seed: number) =>

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { tiles, untile } from "../../kernels/tiles.ts";
 import { tiles as tilesReference, untile as untileReference } from "../../kernels/tiles.reference.ts";
 import { vjp } from "../../src/autograd/vjp.ts";
@@ -18,10 +18,10 @@ const cases: Case[] = [
   [[1, 12, 12, 3], 4, 4],
 ];
 
-test.each(cases)("cuts %j into tiles of %i every %i, and adds them up", async (picture, tile, stride) => {
-  const x = asF32(normals(picture.reduce((a, b) => a * b), 2));
-  const cut = tilesReference(x, picture, tile, stride);
-  for (const dtype of ["f32", "f16"] as const) {
+describe.each(["f32", "f16"] as const)("in %s", (dtype) => {
+  test.each(cases)("cuts %j into tiles of %i every %i, and adds them up", async (picture, tile, stride) => {
+    const x = asF32(normals(picture.reduce((a, b) => a * b), 2));
+    const cut = tilesReference(x, picture, tile, stride);
     const out = await evaluate(() => {
       const t = tiles(tensor(picture, x, dtype), { tile, stride });
       const { pullback } = vjp((p) => tiles(p, { tile, stride }), tensor(picture, x, dtype));
@@ -34,7 +34,7 @@ test.each(cases)("cuts %j into tiles of %i every %i, and adds them up", async (p
     // each is the other's adjoint
     expectClose(out.dx, untileReference(cut, picture, tile, stride), { l2 });
     expectClose(out.dt, cut, { l2 });
-  }
+  });
 });
 
 test("refuses a picture that the tiles do not cover", async () => {

@@ -1,10 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import { GpuError } from "../../src/errors.ts";
 import { type Gpu, openGpu } from "../../src/gpu/open.ts";
 import { dispose, leaves, scope } from "../../src/tensor/scope.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { worstError } from "./close.ts";
 
 let opened: Gpu | undefined;
+/** Ends the running test as skipped, with a reason. */
+let skip: (note: string) => never;
 
 /** One GPU for the file; every test must leave as many tensors alive as it found. */
 export function withGpu(): { readonly gpu: Gpu } {
@@ -12,7 +15,8 @@ export function withGpu(): { readonly gpu: Gpu } {
   beforeAll(async () => {
     opened = await openGpu();
   });
-  beforeEach(() => {
+  beforeEach((context) => {
+    skip = context.skip;
     live = (opened as Gpu).live;
   });
   afterEach(() => {
@@ -32,9 +36,15 @@ export function withGpu(): { readonly gpu: Gpu } {
 
 type Numbers<T> = T extends Tensor ? Float32Array : T extends readonly (infer U)[] ? Numbers<U>[] : { [K in keyof T]: Numbers<T[K]> };
 
-/** Runs fn in a scope, and reads and frees the tensors of the tree it returns. */
+/** Runs fn in a scope, and reads and frees the tensors of the tree it returns. Without f16, skips a test that needs it. */
 export async function evaluate<T>(fn: () => T): Promise<Numbers<T>> {
-  const out = scope(fn);
+  let out: T;
+  try {
+    out = scope(fn);
+  } catch (error) {
+    if (error instanceof GpuError && error.limit?.name === "shader-f16") skip("this adapter has no f16");
+    throw error;
+  }
   const tensors = leaves(out);
   const values = await Promise.all(tensors.map((t) => (t.dtype === "u32" ? t.readUint32() : t.read())));
   dispose(out);
