@@ -7,7 +7,7 @@ import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { iterate } from "./iterate.ts";
 
-export interface CgOptions {
+export interface IterationOptions {
   /** Steps taken, always; the GPU freezes a sample that has converged. */
   iterations?: number;
   /** A sample is done once |b - M x| <= tol |b|. */
@@ -21,13 +21,15 @@ export interface CgOptions {
  * A complex Hermitian system is a real symmetric one of twice the size, with Re<.,.> as its inner product; so are they solved here.
  * `residual` [N] is |r| / |b| as the recursion knows it, to be reported and never branched on.
  */
-export function cg(
+export function conjugateGradients(
   M: (x: Tensor) => Tensor,
   b: Tensor,
-  { iterations = 50, tol = 1e-6 }: CgOptions = {},
+  { iterations = 50, tol = 1e-6 }: IterationOptions = {},
 ): { x: Tensor; residual: Tensor } {
   if (b.dtype === "c64") {
-    const { x, residual } = scope(() => cg((v) => asReal(M(asComplex(v))), asReal(b), { iterations, tol }));
+    const { x, residual } = scope(() =>
+      conjugateGradients((v) => asReal(M(asComplex(v))), asReal(b), { iterations, tol }),
+    );
     return { x: asComplex(x), residual };
   }
   const axes = b.shape.map((_, i) => i).slice(1);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { vjp } from "../../src/autograd/vjp.ts";
-import { cg } from "../../src/linalg/cg.ts";
+import { conjugateGradients } from "../../src/linalg/cg.ts";
 import { iterate } from "../../src/linalg/iterate.ts";
 import { pinv, proxL2 } from "../../src/linalg/prox_l2.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
@@ -26,7 +26,7 @@ test("solves each sample of a batch, also one whose right-hand side is zero or f
   const b = asF32(normals(4 * n, 2)).map((v, i) => (i < n ? v : i < 2 * n ? 0 : i < 3 * n ? 1e-6 * v : v));
   const { x, residual } = await evaluate(() => {
     const A = dense(m, n, rows);
-    return cg((v) => lincomb(1, A.adjoint(A.apply(v)), 0.1, v), tensor([4, n], b), { iterations: 12 });
+    return conjugateGradients((v) => lincomb(1, A.adjoint(A.apply(v)), 0.1, v), tensor([4, n], b), { iterations: 12 });
   });
   for (const k of range(4)) {
     const want = solve(normalMatrix(0.1), [...b.subarray(k * n, (k + 1) * n)]);
@@ -40,7 +40,7 @@ test("further steps change nothing once a sample has converged", async () => {
   const out = await evaluate(() => {
     const A = dense(m, n, rows);
     const M = (v: Tensor) => lincomb(1, A.adjoint(A.apply(v)), 0.1, v);
-    return [20, 21, 200].map((iterations) => cg(M, tensor([2, n], b), { iterations, tol: 1e-5 }));
+    return [20, 21, 200].map((iterations) => conjugateGradients(M, tensor([2, n], b), { iterations, tol: 1e-5 }));
   });
   for (const { x, residual } of out) {
     expect([...x]).toEqual([...(out[0] as { x: Float32Array }).x]);
@@ -54,7 +54,7 @@ test("complex systems are Hermitian ones", async () => {
   const { back } = await evaluate(() => {
     const A = dense(m, n, parts, "c64");
     const M = (v: Tensor) => lincomb(1, A.adjoint(A.apply(v)), 0.2, v);
-    return { back: M(cg(M, tensor([1, n], b, "c64"), { iterations: 30 }).x) };
+    return { back: M(conjugateGradients(M, tensor([1, n], b, "c64"), { iterations: 30 }).x) };
   });
   expectClose(back, b, { l2: 1e-5 });
 });
@@ -63,7 +63,7 @@ test("no step, and too few, leave what has been found", async () => {
   const out = await evaluate(() => {
     const A = dense(m, n, rows);
     const M = (v: Tensor) => lincomb(1, A.adjoint(A.apply(v)), 0.1, v);
-    return [0, 1, 8].map((iterations) => cg(M, tensor([1, n], normals(n, 6)), { iterations }));
+    return [0, 1, 8].map((iterations) => conjugateGradients(M, tensor([1, n], normals(n, 6)), { iterations }));
   });
   expect([...(out[0] as { x: Float32Array }).x]).toEqual([0, 0, 0, 0, 0]);
   expect(out[0]?.residual[0]).toBeCloseTo(1, 6);

@@ -1,0 +1,86 @@
+import { lincomb } from "../../kernels/lincomb.ts";
+import { convolve, proxFourier } from "../../kernels/prox_fourier.ts";
+import { ShapeError } from "../errors.ts";
+import { type LinearOperator, linear } from "../linalg/operator.ts";
+import type { Shape } from "../tensor/shape.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { pictureOf } from "./picture_shape.ts";
+import { anisotropicPsf, gaussianPsf, type Psf, psf2otf, uniformPsf } from "./psf.ts";
+
+/** A point spread function: named, with lengths in pixels and the sum 1, or given as it is, one for all channels or for each. */
+export type BlurOptions =
+  | { gaussian: number }
+  | { anisotropic: { along: number; across: number; angle?: number } }
+  | { uniform: number | readonly [number, number] }
+  | { psf: Psf | { channels: readonly Psf[] } };
+
+/** Below this part of the norm a frequency counts as lost: the pseudo-inverse leaves it 0. */
+const LOST = 1e-5;
+
+/**
+ * Circular convolution with a point spread function, whose centre is tap floor(k/2): A = F^H diag(B) F.
+ *   prox   X = (conj(B) Y + rho V)/(|B|^2 + rho)          pinv   X = conj(B) Y/(|B|^2 + eta)
+ */
+export function blur(shape: Shape, options: BlurOptions): LinearOperator {
+  const domain = pictureOf("blur", shape);
+  const { planes, norm } = transfer("blur", domain, options);
+  const otf = spectra(domain, planes);
+  const seen = planes.some((plane) => moduli(plane).some((m) => m <= LOST * norm))
+    ? spectra(
+        domain,
+        planes.map((plane) => plane.map((v, i) => (modulus(plane, i >> 1) <= LOST * norm ? 0 : v))),
+      )
+    : otf;
+  return linear({
+    name: "blur",
+    domain,
+    range: domain,
+    holds: [otf, seen],
+    norm,
+    apply: (x) => convolve(x, otf),
+    adjoint: (y) => convolve(y, otf, { adjoint: true }),
+    prox: (v, y, rho) => proxFourier({ otf, y, v, rho }),
+    pinv: (y, eta) => proxFourier({ otf: eta > 0 ? otf : seen, y, v: lincomb(0, y), rho: eta }),
+  });
+}
+
+/** Optical transfer functions in float64, one or one for each channel, and their largest modulus. */
+export function transfer(
+  name: string,
+  [H, W, C]: readonly [number, number, number],
+  options: BlurOptions,
+): { planes: Float64Array[]; norm: number } {
+  const psf = psfOf(options);
+  const list = "channels" in psf ? psf.channels : [psf];
+  if (list.length !== 1 && list.length !== C)
+    throw new ShapeError(
+      `${name}: ${list.length} point spread functions for ${C} channels; give one for all or one for each`,
+    );
+  const planes = list.map((one) => psf2otf(one, H, W));
+  const norm = Math.max(...planes.map((plane) => moduli(plane).reduce((a, b) => Math.max(a, b), 0)));
+  if (!Number.isFinite(norm))
+    throw new RangeError(`${name}: the point spread function holds a number that is not finite`);
+  return { planes, norm };
+}
+
+function psfOf(options: BlurOptions): Psf | { channels: readonly Psf[] } {
+  if ("gaussian" in options) return gaussianPsf(options.gaussian);
+  if ("anisotropic" in options) return anisotropicPsf(options.anisotropic);
+  if ("psf" in options) return options.psf;
+  const { uniform } = options;
+  return typeof uniform === "number" ? uniformPsf(uniform) : uniformPsf(...uniform);
+}
+
+export const modulus = (plane: Float64Array, k: number): number =>
+  Math.hypot(plane[2 * k] as number, plane[2 * k + 1] as number);
+const moduli = (plane: Float64Array) => Float64Array.from({ length: plane.length / 2 }, (_, k) => modulus(plane, k));
+
+/** The planes as one tensor [1, H, W, 1 or C]. */
+export function spectra([H, W]: readonly [number, number, number], planes: readonly Float64Array[]): Tensor {
+  const C = planes.length;
+  const data = new Float32Array(2 * H * W * C);
+  planes.forEach((plane, c) => {
+    for (let k = 0; k < H * W; k++) data.set(plane.subarray(2 * k, 2 * k + 2), 2 * (k * C + c));
+  });
+  return tensor([1, H, W, C], data, "c64");
+}
