@@ -41,12 +41,12 @@ const add = spec(wgslUntile, false);
 const tilesOp = op<Options>({
   name: "tiles",
   forward: ([x], o) => ({ out: cut({ x }, o).y as Tensor }),
-  vjp: (dy, _, o) => [untileOp([dy], o)],
+  vjp: (dy, _, o): Tensor[] => [untileOp([dy], o)],
 });
 const untileOp = op<Options>({
   name: "untile",
   forward: ([x], o) => ({ out: add({ x }, o).y as Tensor }),
-  vjp: (dy, _, o) => [tilesOp([dy], o)],
+  vjp: (dy, _, o): Tensor[] => [tilesOp([dy], o)],
 });
 
 function check(who: string, o: Options): void {

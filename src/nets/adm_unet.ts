@@ -8,6 +8,7 @@
  */
 import { attentionQkv } from "../../kernels/attention.ts";
 import { add } from "../../kernels/broadcast.ts";
+import { cast } from "../../kernels/cast.ts";
 import { conv2d } from "../../kernels/conv2d.ts";
 import { silu } from "../../kernels/elementwise.ts";
 import { sinusoidal } from "../../kernels/embedding.ts";
@@ -71,7 +72,10 @@ export function admUnet(config: AdmConfig): Net {
     const w = (name: string) => p[`${layer.at}.${name}`] as Tensor;
     const norm = (x: Tensor, name: string, more: object = {}) =>
       groupNorm(x, w(`${name}.weight`), w(`${name}.bias`), { groups: 32, eps: 1e-5, ...more });
-    const conv = (x: Tensor, name: string, more: object = {}) => conv2d(x, w(`${name}.weight`), { bias: w(`${name}.bias`), ...more });
+    const conv = (x: Tensor, name: string, more: object = {}) => {
+      const weight = w(`${name}.weight`); // 1-D convolutions [O, I, 1] act on pixels all the same
+      return conv2d(x, weight.shape.length === 3 ? reshape(weight, [...weight.shape, 1]) : weight, { bias: w(`${name}.bias`), ...more });
+    };
     switch (layer.kind) {
       case "conv":
         return conv2d(h, p[`${layer.at}.weight`] as Tensor, { bias: p[`${layer.at}.bias`] as Tensor, padding: 1 });
@@ -93,7 +97,7 @@ export function admUnet(config: AdmConfig): Net {
         a = conv(a, "in_layers.2", { padding: 1 });
         const e = linear(emb, w("emb_layers.1.weight"), w("emb_layers.1.bias"));
         if (scaleShift) a = norm(a, "out_layers.0", { silu: true, scaleShift: e });
-        else a = norm(add(a, reshape(e, [a.shape[0] as number, 1, 1, layer.to])), "out_layers.0", { silu: true });
+        else a = norm(add(a, reshape(cast(e, a.dtype), [a.shape[0] as number, 1, 1, layer.to])), "out_layers.0", { silu: true });
         const residual = layer.from === layer.to ? x : conv(x, "skip_connection", { x2: skip });
         return conv(a, "out_layers.3", { padding: 1, residual });
       }
@@ -110,7 +114,7 @@ export function admUnet(config: AdmConfig): Net {
       scope(() => {
         const N = x.shape[0] as number;
         const dense = (h: Tensor, name: string) => linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
-        const times = sinusoidal(perSample(t, N), channels, { kind: "adm", dtype: x.dtype as "f32" | "f16" });
+        const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
         let emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
         if (classes) emb = add(emb, matmul(oneHot(label, N, classes), p["label_emb.weight"] as Tensor));
         emb = silu(emb); // every block begins with it

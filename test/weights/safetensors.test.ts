@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { formatSafetensors, parseSafetensors, widen } from "../../src/weights/safetensors.ts";
 
-const bytes = (...numbers: number[]) => new Uint8Array(new Float32Array(numbers).buffer);
-const file = (header: unknown, data = new Uint8Array(0), length?: number) => {
+const bytes = (...numbers: number[]): Uint8Array<ArrayBuffer> => new Uint8Array(new Float32Array(numbers).buffer);
+const file = (header: unknown, data: Uint8Array = new Uint8Array(0), length?: number) => {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const out = new Uint8Array(8 + text.length + data.length);
   new DataView(out.buffer).setBigUint64(0, BigInt(length ?? text.length), true);
