@@ -69,7 +69,9 @@ export function transform(x: Tensor, axes: readonly number[], inverse: boolean, 
     if (now !== x) now.dispose();
     return next;
   }, x);
-  return reshape(done, shape);
+  const out = reshape(done, shape);
+  done.dispose();
+  return out;
 }
 
 interface Axes {

@@ -58,7 +58,15 @@ function chain(n: number, list: readonly number[], inverse: boolean): Pass[] {
  * The passes of an unnormalised transform of n numbers. Lengths with other primes go by Bluestein's convolution:
  *   X_k = c_k sum_j (x_j c_j) conj(c_(k-j)),  c_j = exp(-pi i j^2 / n)
  */
-export function passes(n: number, inverse: boolean): Pass[] {
+export function passes(n: number, inverse: boolean): readonly Pass[] {
+  const key = `${n} ${inverse}`;
+  const list = plans.get(key) ?? planned(n, inverse);
+  plans.set(key, list);
+  return list;
+}
+const plans = new Map<string, readonly Pass[]>();
+
+function planned(n: number, inverse: boolean): Pass[] {
   const direct = radices(n);
   if (direct) return chain(n, direct, inverse);
   const m = convolutionLength(n);

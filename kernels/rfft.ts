@@ -52,16 +52,18 @@ function forward(x: Tensor, { height, scale, inside }: Real): Tensor {
   const [pictures, , w, c] = x.shape as Picture;
   const columns = w * c;
   // where columns are even in number, neighbours are re and im of one complex column already: nothing is moved
-  const even = columns % 2 ? pad(reshape(x, [pictures, height, columns, 1]), [0, 0, 0, 1]) : x;
-  const z = transform(asComplex(reshape(even, [pictures, height, -1, 2])), [1], false, 1);
-  const y = split({ z }, { pictures, n: height, columns, inside }).y as Tensor;
+  const y = scope(() => {
+    const even = columns % 2 ? pad(reshape(x, [pictures, height, columns, 1]), [0, 0, 0, 1]) : x;
+    const z = transform(asComplex(reshape(even, [pictures, height, -1, 2])), [1], false, 1);
+    return split({ z }, { pictures, n: height, columns, inside }).y as Tensor;
+  });
   return transform(reshape(y, [pictures, halfOf(height), w, c]), [2], false, scale);
 }
 
 function backward(x: Tensor, { height, scale, inside }: Real): Tensor {
   const [pictures, , w, c] = x.shape as Picture;
   const columns = w * c;
-  const z = merge({ x: transform(x, [2], true, 1) }, { pictures, n: height, columns, inside }).z as Tensor;
+  const z = scope(() => merge({ x: transform(x, [2], true, 1) }, { pictures, n: height, columns, inside }).z as Tensor);
   const y = asReal(transform(z, [1], true, scale));
   const out = columns % 2 ? crop(reshape(y, [pictures, height, columns + 1, 1]), [0, 0, height, columns]) : y;
   return reshape(out, [pictures, height, w, c]);

@@ -74,24 +74,11 @@ test.each([
 });
 
 test("more than 65,535 workgroups", async () => {
-  const lines = 2 ** 21 + 5;
-  const x = Float32Array.from({ length: 4 * lines }, (_, i) => (i % 257) - 128);
-  const { y } = await evaluate(() => ({
-    y: fft(
-      tensor(
-        [lines, 2, 2],
-        Float64Array.from({ length: 8 * lines }, (_, i) => x[i % x.length] as number),
-        "c64",
-      ),
-      { axes: [1] },
-    ),
-  }));
-  const want = Float32Array.from({ length: 8 * lines }, (_, i) => {
-    const k = Math.floor(i / 4) % 2;
-    const [a, b] = [i - 4 * k, i - 4 * k + 4].map((j) => x[j % x.length] as number) as [number, number];
-    return k ? a - b : a + b;
-  });
-  expectClose(y, want, { l2: 1e-7 });
+  const lines = 65_536 * 64 + 5;
+  const x = new Float32Array(2 * lines);
+  for (let i = 0; i < x.length; i++) x[i] = i % 9973;
+  const { y } = await evaluate(() => ({ y: fft(tensor([lines, 1], x, "c64"), { axes: [1] }) }));
+  expect(y.findIndex((v, i) => v !== x[i])).toBe(-1);
 });
 
 test("its gradient is the adjoint, and so is that of the gradient", async () => {
