@@ -10,6 +10,9 @@ import { superResolution } from "./physics/downsample.ts";
 import { identity } from "./physics/identity.ts";
 import { boxMask, inpaint } from "./physics/mask.ts";
 import { addNoise } from "./physics/noise.ts";
+import { denoise } from "./solvers/denoise.ts";
+import { diffpir } from "./solvers/diffpir.ts";
+import type { Solver } from "./solvers/solver.ts";
 import { scope } from "./tensor/scope.ts";
 import { type Tensor, tensor } from "./tensor/tensor.ts";
 
@@ -40,6 +43,23 @@ export interface Prepared {
   readonly shown: Picture;
   /** The solution [1, H, W, 3] as a picture of the size, channels, alpha and depth of the input. */
   finish(x: Tensor): Promise<Picture>;
+}
+
+export const SOLVERS = ["diffpir", "denoise"] as const;
+export type SolverName = (typeof SOLVERS)[number];
+export const defaultSolver = (task: Task): SolverName => (task === "denoise" ? "denoise" : "diffpir");
+
+export interface SolverOptions {
+  steps?: number | undefined;
+  lambda?: number | undefined;
+  zeta?: number | undefined;
+}
+
+/** A solver for measurements with this noise (signed units). */
+export function solverFor(name: SolverName, sigmaNoise: number, { steps = 20, lambda, zeta }: SolverOptions = {}): Solver {
+  if (name === "denoise") return denoise();
+  // below a third of the noise there is nothing left to find, and far above 10 nothing to see
+  return diffpir({ steps, sigmaStart: 10, sigmaEnd: sigmaNoise / 3, ...(lambda === undefined ? {} : { lambda }), ...(zeta === undefined ? {} : { zeta }) });
 }
 
 export const defaultNoise = (task: Task): number => (task === "denoise" ? 0.1 : 0.05);

@@ -3,11 +3,10 @@ import { gpu, openGpu } from "../gpu/open.ts";
 import { contactSheet, type SheetRow } from "../io/contact_sheet.ts";
 import { writePicture } from "../io/picture.ts";
 import { scene } from "../io/scene.ts";
-import { simulate, TASKS, type Task } from "../tasks.ts";
+import { defaultSolver, simulate, solverFor, TASKS, type Task } from "../tasks.ts";
 import { dispose } from "../tensor/scope.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible } from "./progress.ts";
-import { solverOf } from "./restore.ts";
 import { solve } from "./solve.ts";
 
 const HELP = `proxel demo: restore a picture that this program draws, four tasks, one sheet
@@ -46,7 +45,7 @@ export async function demo(argv: string[]): Promise<number> {
     const results = [];
     for (const task of TASKS) {
       const prepared = await simulate(truth, task, { seed: 0 });
-      const solver = solverOf(task === "denoise" ? "denoise" : "diffpir", { steps }, prepared.sigmaNoise);
+      const solver = solverFor(defaultSolver(task), prepared.sigmaNoise, { steps });
       const { picture, ...figures } = await solve(prepared, solver, denoiser, { seed: 0, signal, label: task.padEnd(8), task });
       dispose([prepared.y, prepared.A.holds]);
       const [before, after] = [figures.psnrMeasurement ?? 0, figures.psnr ?? 0];

@@ -3,10 +3,7 @@ import { parseArgs } from "node:util";
 import { makeFolder } from "#platform";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { centreCrop, checkOutput, formatOf, writePicture } from "../io/picture.ts";
-import { denoise } from "../solvers/denoise.ts";
-import { diffpir } from "../solvers/diffpir.ts";
-import type { Solver } from "../solvers/solver.ts";
-import { measured, type Prepared, simulate, type Task } from "../tasks.ts";
+import { defaultSolver, measured, type Prepared, SOLVERS, simulate, solverFor, type Task } from "../tasks.ts";
 import { dispose } from "../tensor/scope.ts";
 import { number, oneOf, readInput, TASK_HELP, TASK_OPTIONS, taskFrom, taskOptions } from "./options.ts";
 import { openPrior } from "./prior.ts";
@@ -28,14 +25,6 @@ ${TASK_HELP}; estimated when left out
   -o, --out OUT      a file, or a folder when there are several pictures
   -f, --force        replace what is there          --json   one object as the last line of stdout`;
 
-export const SOLVERS = ["diffpir", "denoise"] as const;
-
-export function solverOf(name: (typeof SOLVERS)[number], { steps = 20, lambda, zeta }: { steps?: number | undefined; lambda?: number | undefined; zeta?: number | undefined }, sigmaNoise: number): Solver {
-  if (name === "denoise") return denoise();
-  // below a third of the noise there is nothing left to find, and far above 10 nothing to see
-  return diffpir({ steps, sigmaStart: 10, sigmaEnd: sigmaNoise / 3, ...(lambda === undefined ? {} : { lambda }), ...(zeta === undefined ? {} : { zeta }) });
-}
-
 export async function restore(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
@@ -55,7 +44,7 @@ export async function restore(argv: string[]): Promise<number> {
   const { out } = values;
   if (!out) throw new TypeError("restore: say where the result goes: -o OUT.png");
   const task = taskFrom(values);
-  const name = oneOf("--solver", values.solver ?? (task === "denoise" ? "denoise" : "diffpir"), SOLVERS);
+  const name = oneOf("--solver", values.solver ?? defaultSolver(task), SOLVERS);
   const noise = number(values, "noise", { above: 0 });
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   const size = number(values, "size", { min: 8, whole: true });
@@ -94,7 +83,7 @@ export async function restore(argv: string[]): Promise<number> {
         : await measured(input, task, { ...options, ...more });
       const { sigmaNoise, estimated } = prepared;
       if (estimated) console.error(`${positionals[i]}: noise estimated at ${(sigmaNoise / 2).toFixed(4)} of the range; --noise says otherwise`);
-      const solver = solverOf(name, settings, sigmaNoise);
+      const solver = solverFor(name, sigmaNoise, settings);
       shared ??= { steps: solver.steps, noise: sigmaNoise / 2 };
       const result = await solve(prepared, solver, denoiser, { seed, signal, task, label: basename(positionals[i] as string) });
       dispose([prepared.y, prepared.A.holds]);
