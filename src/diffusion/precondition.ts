@@ -107,7 +107,7 @@ function iddpm(F: Network, options: PreconditionOptions = {}): Denoiser {
       in: (s) => 1 / Math.sqrt(s * s + 1),
       noise: (s) => u.length - 2 - nearest(s),
       round: (s) => u[nearest(s)] as number,
-      sigmaMin: 0.002,
+      sigmaMin: u.at(-2) as number,
       sigmaMax: 81,
     },
     options,
