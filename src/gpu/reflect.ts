@@ -16,7 +16,7 @@ export interface Binding {
 const STORAGE = /^@group\(0\) @binding\((\d+)\) var<storage, (read|read_write)> (\w+): array<([\w<>]+)>;/gm;
 
 export function reflect(wgsl: string): Layout {
-  const stem = /^\/\/@ ([\w/]+)\.wgsl:1$/m.exec(wgsl)?.[1] ?? "shader";
+  const stem = /^\/\/@ (?:\.\.\/)?([\w/]+)\.wgsl:1$/m.exec(wgsl)?.[1] ?? "shader";
   const found = [...wgsl.matchAll(STORAGE)];
   found.forEach((m, i) => {
     if (Number(m[1]) !== i) throw new Error(`internal: ${stem}: binding ${m[1]} of "${m[3]}" is out of order, expected ${i}`);
