@@ -1,0 +1,170 @@
+import { execFileSync } from "node:child_process";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Gpu, openGpu } from "../src/gpu/open.ts";
+import { dispose, scope } from "../src/tensor/scope.ts";
+import { type Measured, measure, type Peak, peak } from "./measure.ts";
+import { report } from "./report.ts";
+import { MAKERS } from "./rows.ts";
+import { ROWS, type Row } from "./shapes.ts";
+
+const HELP = `bench: times every kernel at the shapes that the networks use
+
+  --filter REGEX     only rows whose name matches
+  --budget SECONDS   time for a row [3]
+  --all              on a software adapter also rows beyond 2.5 GMAC
+  --json             print JSON lines in place of the table
+  --out FOLDER       where results go [bench/results]`;
+
+/** Multiply-accumulates beyond which a processor takes too long. */
+const SMALL = 2.5e9;
+
+/** One line of the results: what was measured, on what, and how it stands against the adapter's own peak. */
+export interface Result extends Measured {
+  name: string;
+  kind: string;
+  flops: number;
+  bytes: number;
+  /** Of the useful work. */
+  gflops: number;
+  gbs: number;
+  /** Of what a plain copy or a plain fma loop would need for it, whichever takes longer. */
+  percent: number;
+  peak: Peak;
+  adapter: string;
+  driver: string;
+  software: boolean;
+  commit: string;
+  date: string;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      filter: { type: "string" },
+      budget: { type: "string", default: "3" },
+      out: { type: "string", default: "bench/results" },
+      all: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+  if (values.help) {
+    say(HELP);
+    return 0;
+  }
+  const budget = Number(values.budget);
+  if (!(budget > 0)) throw new TypeError(`bench: --budget must be a number of seconds above 0, got ${values.budget}`);
+  const wanted = new RegExp(values.filter ?? "");
+
+  using gpu = await openGpu();
+  const top = await peak(gpu, { budget });
+  const machine = {
+    adapter: gpu.adapter,
+    driver: driverOf(gpu),
+    software: gpu.software,
+    commit: commit(),
+    date: new Date().toISOString(),
+  };
+  say(`${gpu.adapter} · copy ${top.copy.toFixed(1)} GB/s · fma ${top.fma.toFixed(1)} GFLOP/s · ${machine.commit}`);
+  say("row                                            median ms  quartiles         runs    GB/s  GFLOP/s  % of peak");
+  const results: Result[] = [];
+  let left = 0;
+  for (const row of ROWS.filter(({ name }) => wanted.test(name))) {
+    if (gpu.software && row.flops > 2 * SMALL && !values.all) {
+      left++;
+      continue;
+    }
+    try {
+      const result = { ...summary(row, await time(gpu, row, budget), top), peak: top, ...machine };
+      results.push(result);
+      process.stdout.write(`${values.json ? JSON.stringify(result) : line(result)}\n`);
+    } catch (error) {
+      say(`${row.name.padEnd(46)} not run: ${(error as Error).message.split("\n")[0]}`);
+    }
+  }
+  if (left) say(`${left} rows beyond ${SMALL / 1e9} GMAC were left out on this software adapter; --all runs them`);
+  save(results, values.out);
+  return 0;
+}
+
+async function time(gpu: Gpu, row: Row, budget: number): Promise<Measured> {
+  const maker = MAKERS[row.kind];
+  if (!maker) throw new Error(`internal: bench: rows.ts has no maker for ${row.kind}`);
+  const prepare = await maker();
+  const ready = scope(() => prepare(row.size, row));
+  try {
+    return await measure(gpu, ready.work, { budget });
+  } finally {
+    ready.end?.();
+    dispose(ready.inputs);
+  }
+}
+
+function summary({ name, kind, flops, bytes }: Row, measured: Measured, top: Peak) {
+  const seconds = measured.median / 1e3;
+  const ideal = Math.max(bytes / top.copy, flops / top.fma) / 1e9;
+  return {
+    name,
+    kind,
+    flops,
+    bytes,
+    ...measured,
+    gflops: flops / seconds / 1e9,
+    gbs: bytes / seconds / 1e9,
+    percent: (100 * ideal) / seconds,
+  };
+}
+
+const line = ({ name, median, lower, upper, runs, gbs, gflops, percent }: Result): string =>
+  [
+    name.padEnd(46),
+    median.toFixed(3).padStart(9),
+    ` ${lower.toFixed(2)} to ${upper.toFixed(2)}`.padEnd(18),
+    String(runs).padStart(5),
+    gbs.toFixed(2).padStart(8),
+    gflops.toFixed(2).padStart(8),
+    `${percent.toFixed(0)} %`.padStart(8),
+  ].join(" ");
+
+function save(results: readonly Result[], folder: string): void {
+  const [first] = results;
+  if (!first) return;
+  mkdirSync(folder, { recursive: true });
+  const adapter = first.adapter
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+  appendFileSync(
+    join(folder, `${first.date.slice(0, 10)}-${adapter}.jsonl`),
+    results.map((r) => `${JSON.stringify(r)}\n`).join(""),
+  );
+  writeFileSync(join(folder, "latest.html"), report(results));
+}
+
+const driverOf = ({ device }: Gpu): string => {
+  const { vendor, architecture, device: name, description } = device.adapterInfo ?? {};
+  return [vendor, architecture, name, description].filter(Boolean).join(" ");
+};
+
+function commit(): string {
+  const git = (...args: string[]) =>
+    execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    return git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") ? "+" : "");
+  } catch {
+    return "unknown";
+  }
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: Error) => {
+    console.error(error.message);
+    process.exitCode = error instanceof TypeError ? 2 : 1;
+  },
+);
