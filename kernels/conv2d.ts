@@ -71,10 +71,24 @@ interface Run extends Packing, Pass {
 
 const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
   wgsl: text,
-  params({ bias, residual }, { N, H, W, G, I, O, KH, out, stride, before, scale, TX, TY, TN, ...r }) {
+  params({ bias, residual }, { N, H, W, G, I, O, KH, KW, out, stride, before, scale, TX, TY, TN, ...r }) {
     const { whole = out, step = [1, 1], at = [0, 0] } = r;
     return {
-      ...{ N, H, W, G, KH, scale, I: I / vector, O: O / vector, OH: out[0], OW: out[1], YH: whole[0], YW: whole[1] },
+      ...{
+        N,
+        H,
+        W,
+        G,
+        KH,
+        KW,
+        scale,
+        I: I / vector,
+        O: O / vector,
+        OH: out[0],
+        OW: out[1],
+        YH: whole[0],
+        YW: whole[1],
+      },
       ...{ sy: stride[0], py: before[0], px: before[1], step_y: step[0], step_x: step[1], at_y: at[0], at_x: at[1] },
       ...{ pixels: TX * TY, vectors: TN / 4, biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
     };
@@ -82,25 +96,21 @@ const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
   shapes: (_, { shape }) => ({ y: shape }),
   grid: (_, { N, G, O, out: [OH, OW], TX, TY, TN }, wg) =>
     grid1d(N * Math.ceil(OH / TY) * Math.ceil(OW / TX) * G * Math.ceil(O / TN), wg),
-  consts: (_, { TX, TY, TN, KW, stride }) => ({ TX, TY, TN: TN / 4, KW, SX: stride[1] }),
+  consts: (_, { TX, TY, TN, KW, stride }) => ({ TX, TY, TN: TN / 4, REACH: KW === 2 ? 3 : KW, SX: stride[1] }),
   overrides: ({ x }) => ({ WG: (x as Tensor).storage.gpu.software ? 8 : 64 }),
 });
 const direct = kernel<Run>(spec(wgsl, 4));
 const any = kernel<Run>(spec(wgslAny, 1));
 
-/** What one invocation computes: pixels by output channels. */
-function tiling(
-  vectors: boolean,
-  O: number,
-  [OH, OW]: readonly [number, number],
-  stride: number,
-): Pick<Run, "TX" | "TY" | "TN"> {
-  const TX = OW % 16 === 0 || OW > 48 ? 16 : OW > 4 ? 8 : OW > 1 ? 4 : 1;
-  if (!vectors) return { TX: Math.min(8, TX), TY: 1, TN: 4 };
-  const TN = O % 8 === 0 ? 8 : 4;
-  if (stride > 1) return { TX: Math.min(8, TX), TY: 1, TN };
-  return { TX, TY: Math.min(16 / TX, OH > 2 ? 4 : 1), TN };
-}
+/**
+ * What one invocation computes: pixels by output channels. On software adapters 8 by 8 runs within a few per cent of the
+ * fastest (16 by 8) and compiles in half its time; fewer pipelines compile sooner than better fitted ones.
+ */
+const tiling = (O: number, OW: number): Pick<Run, "TX" | "TY" | "TN"> => ({
+  TX: OW > 4 ? 8 : 4,
+  TY: 1,
+  TN: O % 8 === 0 ? 8 : 4,
+});
 
 export interface Extras {
   bias?: Maybe;
@@ -136,7 +146,7 @@ export function correlate(
     H,
     W,
     shape,
-    ...tiling(vectors, O, out, stride[1]),
+    ...tiling(vectors ? O : 4, out[1]),
   };
   const inputs = { x, w: KH ? packed(w, packing, x.dtype) : undefined, bias, residual };
   return (vectors ? direct : any)(inputs, run, y && { y }).y as Tensor;

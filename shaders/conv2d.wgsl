@@ -11,13 +11,13 @@
 // Dispatch: one invocation per TY x TX pixels (oy, ox), n, and TN vectors of output channels; the latter change fastest.
 //
 // Why: a tile of TY x TX x TN sums in registers, no workgroup memory, no barrier. A row of inputs is read once for all kx:
-// it is shifted along by one pixel per kx. The loop that stores has a bound from a uniform, since software adapters take
-// most of their compile time for unrolled stores. Ceiling: flops, 2 N OH OW KH KW G I O.
+// it is shifted along by one pixel per kx. Loops with a bound from a uniform stay loops: software adapters take tens of
+// milliseconds to compile each load or store in the code. Ceiling: flops, 2 N OH OW KH KW G I O.
 
 override WG: u32 = 32;
 
 struct Params {
-    N: u32, H: i32, W: i32, I: u32, OH: u32, OW: u32, O: u32, G: u32, KH: u32, sy: i32, py: i32, px: i32,
+    N: u32, H: i32, W: i32, I: u32, OH: u32, OW: u32, O: u32, G: u32, KH: u32, KW: u32, sy: i32, py: i32, px: i32,
     YH: u32, YW: u32, step_y: u32, step_x: u32, at_y: u32, at_x: u32, pixels: u32, vectors: u32,
     biased: u32, residues: u32, scale: f32,
 }
@@ -31,8 +31,8 @@ struct Params {
 
 #include "lib/index.wgsl"
 
-// prelude: tile TY, TX, TN (a divisor of O); kernel width KW; stride SX
-const WIN: u32 = (TX - 1u) * SX + KW;
+// prelude: tile TY, TX, TN (a divisor of O); REACH, KW or more; stride SX
+const WIN: u32 = (TX - 1u) * SX + REACH;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -66,8 +66,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
                     a[r * WIN + i] = select(vec4f(), vec4f(x[at]), inside);
                 }
             }
-            var at = (((g * p.KH + ky) * KW) * p.I + c) * 4u * p.O + o;
-            for (var kx = 0u; kx < KW; kx++) {
+            var at = (((g * p.KH + ky) * p.KW) * p.I + c) * 4u * p.O + o;
+            for (var kx = 0u; kx < p.KW; kx++) {
                 for (var j = 0u; j < TN; j++) {
                     let w0 = vec4f(w[at + j]);
                     let w1 = vec4f(w[at + p.O + j]);
@@ -86,14 +86,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
     }
 
-    var out = sum;
     for (var i = 0u; i < p.pixels; i++) {
         let py = oy + i / TX;
         let px = ox + i % TX;
         if py >= p.OH || px >= p.OW { continue; }
         let at = (((n * p.YH + py * p.step_y + p.at_y) * p.YW + px * p.step_x + p.at_x) * p.G + g) * p.O + o;
         for (var j = 0u; j < p.vectors; j++) {
-            var v = out[i * TN + j];
+            var v = sum[i * TN + j];
             if p.biased != 0u { v += bias[g * p.O + o + j]; }
             if p.residues != 0u { v += vec4f(residual[at + j]); }
             y[at + j] = Elem4(p.scale * v);

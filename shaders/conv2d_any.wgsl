@@ -16,7 +16,7 @@
 override WG: u32 = 32;
 
 struct Params {
-    N: u32, H: i32, W: i32, I: u32, OH: u32, OW: u32, O: u32, G: u32, KH: u32, sy: i32, py: i32, px: i32,
+    N: u32, H: i32, W: i32, I: u32, OH: u32, OW: u32, O: u32, G: u32, KH: u32, KW: u32, sy: i32, py: i32, px: i32,
     YH: u32, YW: u32, step_y: u32, step_x: u32, at_y: u32, at_x: u32, pixels: u32, vectors: u32,
     biased: u32, residues: u32, scale: f32,
 }
@@ -30,8 +30,8 @@ struct Params {
 
 #include "lib/index.wgsl"
 
-// prelude: tile TX; kernel width KW; stride SX
-const WIN: u32 = (TX - 1u) * SX + KW;
+// prelude: tile TX; REACH, KW or more; stride SX
+const WIN: u32 = (TX - 1u) * SX + REACH;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -61,8 +61,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
                 let at = select(0u, u32(row + ix) * C + g * p.I + c, inside);
                 a[i] = select(0f, f32(x[at]), inside);
             }
-            var at = (((g * p.KH + ky) * KW) * p.I + c) * blocks + o;
-            for (var kx = 0u; kx < KW; kx++) {
+            var at = (((g * p.KH + ky) * p.KW) * p.I + c) * blocks + o;
+            for (var kx = 0u; kx < p.KW; kx++) {
                 let v = vec4f(w[at]);
                 for (var i = 0u; i < TX; i++) { sum[i] += a[i * SX] * v; }
                 at += p.I * blocks;
@@ -71,7 +71,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         }
     }
 
-    var out = sum;
     let channels = min(4u, p.O - 4u * o);
     for (var i = 0u; i < p.pixels; i++) {
         let px = ox + i;
@@ -79,7 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let first = g * p.O + 4u * o;
         let at = ((n * p.YH + oy * p.step_y + p.at_y) * p.YW + px * p.step_x + p.at_x) * p.G * p.O + first;
         for (var j = 0u; j < channels; j++) {
-            var v = out[i][j];
+            var v = sum[i][j];
             if p.biased != 0u { v += bias[first + j]; }
             if p.residues != 0u { v += f32(residual[at + j]); }
             y[at + j] = Elem(p.scale * v);
