@@ -48,30 +48,27 @@ fn f(a: VF, b: VF) -> VF {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = linear_index(id, groups);
     if i >= p.n { return; }
-    var rest = i;
     var k = i;
     var ia = 0u;
     var ib = 0u;
     if RANK > 1u {
-        rest = i / p.d0;
-        k = i - rest * p.d0;
+        let i1 = i / p.d0;
+        k = i - i1 * p.d0;
+        ia = i1 * p.sa1;
+        ib = i1 * p.sb1;
         if RANK > 2u {
-            let r = rest / p.d1;
-            let k1 = rest - r * p.d1;
-            ia = k1 * p.sa1;
-            ib = k1 * p.sb1;
-            let k2 = r % p.d2;
-            ia += k2 * p.sa2;
-            ib += k2 * p.sb2;
+            let i2 = i1 / p.d1;
+            let k1 = i1 - i2 * p.d1;
+            ia = k1 * p.sa1 + i2 * p.sa2;
+            ib = k1 * p.sb1 + i2 * p.sb2;
             if RANK > 3u {
-                let k3 = r / p.d2 % p.d3;
-                let k4 = r / p.d2 / p.d3;
-                ia += k3 * p.sa3 + k4 * p.sa4;
-                ib += k3 * p.sb3 + k4 * p.sb4;
+                let i3 = i2 / p.d2;
+                let i4 = i3 / p.d3;
+                let k2 = i2 - i3 * p.d2;
+                let k3 = i3 - i4 * p.d3;
+                ia = k1 * p.sa1 + k2 * p.sa2 + k3 * p.sa3 + i4 * p.sa4;
+                ib = k1 * p.sb1 + k2 * p.sb2 + k3 * p.sb3 + i4 * p.sb4;
             }
-        } else {
-            ia = rest * p.sa1;
-            ib = rest * p.sb1;
         }
     }
     var u: VF;
