@@ -1,7 +1,6 @@
 import type { Gpu } from "../src/gpu/open.ts";
-import { constant } from "../src/tensor/op.ts";
 import { detached } from "../src/tensor/scope.ts";
-import { type Tensor, tensor } from "../src/tensor/tensor.ts";
+import { empty, type Tensor, upload } from "../src/tensor/tensor.ts";
 
 const tables = new WeakMap<Gpu, Map<string, Tensor>>();
 
@@ -15,7 +14,8 @@ export function table(gpu: Gpu, key: string, make: () => Float64Array): Tensor {
   let known = mine.get(key);
   if (!known) {
     const data = make();
-    known = detached(() => constant(() => tensor([data.length / 2], data, "c64")));
+    known = detached(() => empty([data.length / 2], "c64", gpu));
+    upload(known, data);
     gpu.pool.live--; // it is nobody's to free, so no leak
     mine.set(key, known);
   }
