@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { proxAliased as reference } from "../../kernels/prox_aliased.reference.ts";
 import { proxAliased } from "../../kernels/prox_aliased.ts";
 import { vjp } from "../../src/autograd/vjp.ts";
-import { otf } from "../../src/physics/psf.ts";
+import { otf, psf2otf } from "../../src/physics/psf.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
@@ -89,6 +89,25 @@ test.each(CASES.slice(2, 5))(
     expectClose(out.twice, reference(psfs, y, noV, shape, factor, 0.3), { l2: 5e-6 });
   },
 );
+
+test("a batch with an OTF to each picture", async () => {
+  const psfs = [psf(3, 3, 1), psf(2, 4, 2)];
+  const [y, v] = [numbers([2, 2, 3, 2], 1), numbers([2, 4, 6, 2], 2)];
+  const planes = psfs.flatMap((p) => [...psf2otf(p, 4, 6)]);
+  const { x } = await evaluate(() => ({
+    x: proxAliased({
+      otf: tensor([2, 4, 6, 1], planes, "c64"),
+      y: tensor([2, 2, 3, 2], y),
+      v: tensor([2, 4, 6, 2], v),
+      rho: 0.2,
+      factor: 2,
+    }),
+  }));
+  const each = psfs.flatMap((p, i) => [
+    ...reference([p], y.slice(12 * i, 12 * i + 12), v.slice(48 * i, 48 * i + 48), [1, 4, 6, 2], 2, 0.2),
+  ]);
+  expectClose(x, each, { l2: 5e-6 });
+});
 
 test("refuses what does not fit, by name and numbers", async () => {
   await evaluate(() => {
