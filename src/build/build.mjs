@@ -1,6 +1,7 @@
 // Builds dist/: index.js (Node), index.browser.js (pages), proxel.js (the command), web/ (the demo page), types/.
 //   build.mjs          all of it
 //   build.mjs --cli    index.js and proxel.js only: what `npm run demo` needs, in half a second
+//   build.mjs --web    web/ only: what the test of the page needs
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -78,6 +79,7 @@ async function forPages() {
 async function page() {
   if (!existsSync(at("src/web/main.ts"))) return;
   const web = join(dist, "web");
+  rmSync(web, { recursive: true, force: true });
   const { metafile } = await build({ ...browser, entryPoints: ["src/web/main.ts"], outdir: web, minify: true });
   assertPortable(metafile);
   for (const name of readdirSync(at("src/web")).filter((n) => !/\.(ts|md)$/.test(n)))
@@ -125,17 +127,16 @@ const walk = (folder) =>
 
 const started = performance.now();
 try {
-  const cliOnly = process.argv.includes("--cli");
-  if (!cliOnly) rmSync(dist, { recursive: true, force: true });
-  else for (const name of list(dist)) if (/^chunk-/.test(name)) rmSync(join(dist, name));
-  await forNode();
-  if (!cliOnly) {
-    await forPages();
-    await page();
-    types();
-  }
+  const only = ["cli", "web"].find((part) => process.argv.includes(`--${part}`));
+  if (!only) rmSync(dist, { recursive: true, force: true });
+  if (only === "cli") for (const name of list(dist)) if (/^chunk-/.test(name)) rmSync(join(dist, name));
+  if (only !== "web") await forNode();
+  if (!only) await forPages();
+  if (only !== "cli") await page();
+  if (!only) types();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const made = cliOnly ? ["index.js", "proxel.js"] : ["index.js", "index.browser.js", "proxel.js", "web/main.js"];
+  const parts = { cli: ["index.js", "proxel.js"], web: ["web/main.js"] };
+  const made = only ? parts[only] : ["index.js", "index.browser.js", "proxel.js", "web/main.js"];
   const sizes = made
     .filter((n) => existsSync(join(dist, n)))
     .map((n) => `${n} ${Math.ceil(statSync(join(dist, n)).size / 1024)} KB`);
