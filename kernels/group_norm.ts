@@ -7,6 +7,7 @@ import { type Maybe, op } from "../src/tensor/op.ts";
 import { scope } from "../src/tensor/scope.ts";
 import type { Shape } from "../src/tensor/shape.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
+import { groupNormOps } from "./group_norm_ops.ts";
 import { extents, lanesPerGroup, type Plan, pixelRuns, SUMS, strideOf, WRITES } from "./group_norm_plan.ts";
 import { groupNormVjp } from "./group_norm_vjp.ts";
 
@@ -23,6 +24,8 @@ export interface GroupNormOptions {
   scaleShift?: Tensor;
   /** Channels that follow those of x, as if concatenated. */
   x2?: Tensor;
+  /** Written in ops, which costs time and memory and can be differentiated twice. */
+  composed?: boolean;
 }
 
 const stats = kernel<object>({
@@ -87,6 +90,7 @@ export function groupNorm(x: Tensor, gamma: Maybe, beta: Maybe, options: GroupNo
   const { groups, eps = 1e-5, silu = false, scaleShift, x2 } = options;
   const { N, C } = check(x, gamma, beta, options);
   if (scaleShift) expectShape("scaleShift", scaleShift, [N, 2 * C]);
+  if (options.composed) return groupNormOps(x, gamma, beta, options);
   const scale = scaleShift ?? options.scale;
   return apply([x, gamma, beta, x2, scale, options.shift], { groups, eps, silu, joint: scaleShift !== undefined });
 }

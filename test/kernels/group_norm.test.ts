@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import * as reference from "../../kernels/group_norm.reference.ts";
 import { groupNorm } from "../../kernels/group_norm.ts";
-import { vjp } from "../../src/autograd/vjp.ts";
+import { sumSquares } from "../../kernels/reduce.ts";
+import { valueAndGrad, vjp } from "../../src/autograd/vjp.ts";
 import { halvesFrom, halvesTo } from "../../src/tensor/half.ts";
 import type { Shape } from "../../src/tensor/shape.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
@@ -24,10 +25,20 @@ interface Case {
   scale?: "two" | "one";
   /** channels that come as x2 */
   second?: number;
+  composed?: boolean;
 }
 
 /** The op and its reference on the same numbers, with every gradient. */
-async function compare({ shape, groups, dtype = "f32", silu = false, affine = true, scale, second = 0 }: Case) {
+async function compare({
+  shape,
+  groups,
+  dtype = "f32",
+  silu = false,
+  affine = true,
+  scale,
+  second = 0,
+  composed = false,
+}: Case) {
   const [N, C] = [shape[0] as number, shape.at(-1) as number];
   const size = shape.reduce((a, b) => a * b, 1);
   const HW = size / (N * C);
@@ -58,7 +69,7 @@ async function compare({ shape, groups, dtype = "f32", silu = false, affine = tr
     if (scale === "two")
       Object.assign(params, { scale: tensor([N, C], half(0), dtype), shift: tensor([N, C], half(1), dtype) });
     const f = ({ x, gamma, beta, ...rest }: Record<string, Tensor>) =>
-      groupNorm(x as Tensor, gamma, beta, { groups, silu, ...rest });
+      groupNorm(x as Tensor, gamma, beta, { groups, silu, composed, ...rest });
     const { value, pullback } = vjp(f, params);
     const [grads] = pullback(tensor(shape, dy, dtype));
     return { value, grads };
@@ -117,6 +128,34 @@ test.each<Case>([
   { shape: [1, 3, 3, 5], groups: 1, affine: false },
 ])("halves: %j", async (c) => {
   await compare({ ...c, dtype: "f16" });
+});
+
+test.each<Case>([
+  { shape: [2, 3, 5, 24], groups: 4, second: 8, silu: true, scale: "one" },
+  { shape: [2, 3, 5, 6], groups: 3, scale: "two" },
+])("written in ops: %j", async (c) => {
+  await compare({ ...c, composed: true });
+});
+
+test("a gradient penalty: the slope of |dy/dx|^2, of the form written in ops", async () => {
+  const of = { N: 2, HW: 6, C: 4, groups: 2, eps: 1e-5, silu: true };
+  const [x, dy, d] = [1, 2, 3].map((seed) => asF32(normals(48, seed))) as [Float64Array, Float64Array, Float64Array];
+  const shape = [2, 3, 2, 4];
+  const f = (composed: boolean) => (x: Tensor) => {
+    const { pullback } = vjp((x) => groupNorm(x, undefined, undefined, { groups: 2, silu: true, composed }), x);
+    return sumSquares(pullback(tensor(shape, dy))[0]);
+  };
+  const got = await evaluate(() => valueAndGrad(f(true))(tensor(shape, x)).grad);
+  const penalty = (h: number) => {
+    const moved = x.map((v, i) => v + h * (d[i] as number));
+    return reference.groupNormVjp(moved, dy, of).dx.reduce((s, g) => s + g * g, 0);
+  };
+  const slope = (penalty(1e-5) - penalty(-1e-5)) / 2e-5;
+  expect(got.reduce((s, g, i) => s + g * (d[i] as number), 0) / slope).toBeCloseTo(1, 4);
+  await evaluate(() => {
+    expect(() => valueAndGrad(f(false))(tensor(shape, x))).toThrow("groupNorm: its gradient rule is a fused kernel");
+    return [];
+  });
 });
 
 test("the reference's gradient is the slope of the reference", async () => {
