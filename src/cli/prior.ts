@@ -1,15 +1,14 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { loadDenoiser, type LoadedDenoiser } from "../catalogue.ts";
+import { type LoadedDenoiser, loadDenoiser } from "../catalogue.ts";
 import { ProxelError } from "../errors.ts";
+import { packageRoot } from "./version.ts";
 
-/** The prior that comes with the package; dist/ and src/cli/ are one and two below its root. */
+/** The prior that comes with the package. */
 export function shippedPrior(): string {
-  for (const up of ["../models/prior.safetensors", "../../models/prior.safetensors"]) {
-    const path = fileURLToPath(new URL(up, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new ProxelError("prior: this installation has no models/prior.safetensors; give --prior FILE");
+  const path = fileURLToPath(new URL("models/prior.safetensors", packageRoot()));
+  if (!existsSync(path)) throw new ProxelError("prior: this installation has no models/prior.safetensors; give --prior FILE");
+  return path;
 }
 
 export const openPrior = (path: string | undefined): Promise<LoadedDenoiser> => loadDenoiser(path ?? shippedPrior());

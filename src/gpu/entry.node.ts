@@ -1,4 +1,4 @@
-import { prepareVulkan } from "./driver.node.ts";
+import { DOCTOR, prepareVulkan } from "./driver.node.ts";
 
 /** Dawn, from the `webgpu` package. Its object is held only here and in the Gpu: while it lives, the process does. */
 export async function entry(flags: readonly string[]): Promise<{ api: GPU; release(): void; advice: string }> {
@@ -12,6 +12,6 @@ export async function entry(flags: readonly string[]): Promise<{ api: GPU; relea
     release() {
       api = undefined;
     },
-    advice: `${note}; \`npx proxel doctor\` explains each adapter`,
+    advice: `${note}; \`${DOCTOR}\` explains each adapter`,
   };
 }
