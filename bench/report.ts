@@ -7,7 +7,7 @@ export function report(results: readonly Result[]): string {
   const { adapter, driver, commit, date, peak } = results[0] as Result;
   const rows = results.map(
     (r) => `<tr><th>${escaped(r.name)}<td>${r.median.toFixed(3)}<td>${r.gbs.toFixed(2)}<td>${r.gflops.toFixed(2)}
-<td class=bar><i style="width:${Math.min(100, r.percent).toFixed(1)}%"></i><b>${r.percent.toFixed(0)} %</b>`,
+<td class=bar><i style="width:${Math.min(100, r.percent).toFixed(1)}%"></i><b>${r.percent ? `${r.percent.toFixed(0)} %` : ""}</b>`,
   );
   return `<!doctype html>
 <html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width"><title>Proxel bench</title>

@@ -1,6 +1,7 @@
 import { rng } from "../kernels/random.ts";
 import { asComplex } from "../kernels/reshape.ts";
-import { vjp } from "../src/autograd/vjp.ts";
+import { valueAndGrad, vjp } from "../src/autograd/vjp.ts";
+import { initParams, type Net } from "../src/nets/net.ts";
 import { detached } from "../src/tensor/scope.ts";
 import { type Tensor, tensor } from "../src/tensor/tensor.ts";
 import type { Row } from "./shapes.ts";
@@ -176,4 +177,59 @@ export const MAKERS: Record<string, Maker> = {
       );
     };
   },
+  // the network of the small prior with random weights: one call of it, and one step of its training
+  prior: async () => {
+    const net = await smallPrior();
+    return ({ N = 1, H = 64 }) => {
+      const flat = initialised(net);
+      const x = normal(N, H, H, 3);
+      return {
+        inputs: [x, ...flat.chunks, ...Object.values(flat.tree)],
+        work: () => void net.apply(flat.tree, x, new Array(N).fill(100)),
+      };
+    };
+  },
+  prior_training: async () => {
+    const net = await smallPrior();
+    const { edmLoss } = await import("../src/train/edm_loss.ts");
+    const { adam } = await import("../src/train/optimiser.ts");
+    return ({ N = 1, H = 64 }) => {
+      const { optimiser, images } = detached(() => ({
+        optimiser: adam(initialised(net), { maxNorm: 1 }),
+        images: normal(N, H, H, 3),
+      }));
+      const loss = (p: typeof optimiser.params.tree) =>
+        edmLoss(
+          (x, logSigma) =>
+            net.apply(
+              p,
+              x,
+              logSigma.map((l) => 250 * l),
+            ),
+          images,
+          random,
+        );
+      const work = () => {
+        const { grad } = valueAndGrad(loss)(optimiser.params.tree);
+        optimiser.step(grad, { step: 0, lr: 1e-4, emaDecay: 0.999 });
+      };
+      return { inputs: [images], work, end: () => optimiser.dispose() };
+    };
+  },
 };
+
+const initialised = (net: Net) => initParams(net, random);
+async function smallPrior(): Promise<Net> {
+  const { admUnet } = await import("../src/nets/adm_unet.ts");
+  const { spaceToDepth } = await import("../src/nets/space_to_depth.ts");
+  const sizes = {
+    resolution: 32,
+    inChannels: 12,
+    outChannels: 12,
+    channels: 32,
+    multipliers: [1, 2, 4],
+    blocks: 1,
+    headChannels: 32,
+  };
+  return spaceToDepth(admUnet(sizes), 2);
+}

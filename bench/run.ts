@@ -126,7 +126,7 @@ const line = ({ name, median, lower, upper, runs, gbs, gflops, percent }: Result
     String(runs).padStart(5),
     gbs.toFixed(2).padStart(8),
     gflops.toFixed(2).padStart(8),
-    `${percent.toFixed(0)} %`.padStart(8),
+    (percent ? `${percent.toFixed(0)} %` : "").padStart(8),
   ].join(" ");
 
 function save(results: readonly Result[], folder: string): void {

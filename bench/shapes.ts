@@ -108,6 +108,9 @@ export const ROWS: readonly Row[] = [
   attention("prior", 4, 64, 32, 16),
   image("group_norm", "prior.group_norm", 16, 32, 32, { reads: 2, flops: 12 }),
 
+  { name: "prior.forward.64^2", kind: "prior", size: { N: 1, H: 64 }, flops: 0, bytes: 0 },
+  { name: "prior.training.64^2x4", kind: "prior_training", size: { N: 4, H: 64 }, flops: 0, bytes: 0 },
+
   conv("adm256", 128, 128, 256),
   conv("adm256", 256, 128, 256),
   conv("adm256", 128, 128, 128),

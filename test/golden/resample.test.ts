@@ -1,4 +1,5 @@
 import { describe, test } from "vitest";
+import { conv2d } from "../../kernels/conv2d.ts";
 import { firBeforeConv, firDown, firUp } from "../../kernels/fir.ts";
 import { nearestUp } from "../../kernels/nearest_up.ts";
 import { pad } from "../../kernels/pad.ts";
@@ -47,8 +48,6 @@ describe.skipIf(!file)("resampling as the official PyTorch code does it", () => 
     ["edm_fused_down", "param.w", firBeforeConv, false],
     ["pesser_down", "param.weight", (x: Tensor) => pad(x, [0, 1, 0, 1]), true],
   ] as const)("%s: what is put before a 3x3 convolution of stride 2", async (name, weight, before, bias) => {
-    const conv = await import("../../kernels/conv2d.ts").catch(() => undefined);
-    if (!conv) return console.log(`skipped: ${name} needs conv2d`);
     const [x, y, r, grad] = ["in.x", "y", "r", "grad.x"].map((part) => stored(`${name}.${part}`)) as [
       Stored,
       Stored,
@@ -60,7 +59,7 @@ describe.skipIf(!file)("resampling as the official PyTorch code does it", () => 
     const got = await evaluate(() => {
       const options = { stride: 2, padding: 0, bias: bias && b ? tensor(b.shape, b.data) : undefined };
       const { value, pullback } = vjp(
-        (t: Tensor) => conv.conv2d(before(t), tensor(w.shape, w.data), options),
+        (t: Tensor) => conv2d(before(t), tensor(w.shape, w.data), options),
         tensor(x.shape, x.data),
       );
       return { value, dx: pullback(tensor(r.shape, r.data))[0] };
