@@ -8,7 +8,7 @@ export interface DiffpirOptions {
   steps?: number;
   /** Trust in the denoiser against the measurement. Unit-consistent: noise and levels both in signed units. */
   lambda?: number;
-  /** Share of the noise put back that is fresh. */
+  /** Share of the noise put back that is fresh. With few steps all of it is best: 12 steps on faces, 1 to 2 dB over .3. */
   zeta?: number;
   levels?: Levels;
   /** Levels outside are left out; so are those that the denoiser does not know. */
@@ -32,8 +32,8 @@ export interface DiffpirOptions {
  */
 export function diffpir({
   steps = 100,
-  lambda = 1.75,
-  zeta = 0.3,
+  lambda = 1,
+  zeta = 1,
   levels = karras,
   sigmaStart = Number.POSITIVE_INFINITY,
   sigmaEnd = 0,
@@ -70,7 +70,7 @@ export function diffpir({
   };
 }
 
-const vp = { levels: ddpmLevels(quadTimes), clip: true, lastData: false };
+const vp = { zeta: 0.3, levels: ddpmLevels(quadTimes), clip: true, lastData: false };
 const ve = { steps: 1000, lambda: 1, levels: geometric, sigmaEnd: 0.02, aboveNoise: true };
 
 /**
