@@ -123,11 +123,12 @@ async function restore(): Promise<void> {
   const { signal } = running;
   const busy = (on: boolean) => {
     input("go").disabled = on;
-    for (const id of ["bar", "stop"]) element(id).hidden = !on;
+    element("progress").hidden = !on;
     for (const id of ["truth", "save"]) element(id).hidden = on || !result || (id === "truth" && !result.truth);
   };
   show();
   busy(true);
+  element("frame").scrollIntoView({ block: "nearest" });
   const bar = element<HTMLProgressElement>("bar");
   bar.removeAttribute("value");
   try {
@@ -143,6 +144,7 @@ async function restore(): Promise<void> {
     const began = performance.now();
     let first = began;
     let note = "";
+    let measured: number | undefined;
     for await (const event of restorePicture(working, options, denoiser, signal)) {
       if ("shown" in event) {
         const before = toCanvas(event.shown);
@@ -153,7 +155,9 @@ async function restore(): Promise<void> {
           ...(event.truth ? { truth: toCanvas(event.truth) } : {}),
         };
         note = event.estimated ? ` Noise estimated at ${event.noise.toFixed(3)}.` : "";
-        figure("psnr-before", event.psnr);
+        measured = event.psnr;
+        figure("psnr-before", measured);
+        for (const id of ["psnr-after", "gain"]) figure(id, undefined);
         element("figures").hidden = event.psnr === undefined;
         view.show(before);
         continue;
@@ -164,11 +168,7 @@ async function restore(): Promise<void> {
       for (const id of ["tag-before", "tag-after", "split"]) element(id).hidden = false;
       compare();
       figure("psnr-after", psnr);
-      figure(
-        "gain",
-        psnr === undefined ? undefined : psnr - Number.parseFloat(element("psnr-before").textContent ?? ""),
-        "+",
-      );
+      figure("gain", psnr === undefined || measured === undefined ? undefined : psnr - measured, "+");
       bar.value = done / steps;
       const now = performance.now();
       if (done === 1) first = now; // the first step compiles
@@ -252,7 +252,7 @@ element("save").addEventListener("click", () => {
 });
 element("zoom-in").addEventListener("click", () => view.zoom(1.5));
 element("zoom-out").addEventListener("click", () => view.zoom(1 / 1.5));
-element("zoom-fit").addEventListener("click", () => view.fit());
+element("zoom-fit").addEventListener("click", () => view.whole());
 
 document.addEventListener("dragover", (event) => {
   event.preventDefault();

@@ -13,7 +13,7 @@ const CLOSEST = 32;
 export function compareView(
   canvas: HTMLCanvasElement,
   split: HTMLInputElement,
-): View & { zoom(factor: number): void; fit(): void } {
+): View & { zoom(factor: number): void; whole(): void } {
   const pen = canvas.getContext("2d") as CanvasRenderingContext2D;
   const matrix = mat3.create();
   let before: ImageBitmap | OffscreenCanvas | undefined;
@@ -30,7 +30,7 @@ export function compareView(
     return [of(0, 0), of(before?.width ?? 0, before?.height ?? 0)] as const;
   };
 
-  const fit = () => {
+  const whole = () => {
     if (!before) return;
     const s = Math.min(canvas.width / before.width, canvas.height / before.height);
     mat3.fromTranslation(matrix, middle());
@@ -58,7 +58,7 @@ export function compareView(
     if (!before) return;
     const least = Math.min(canvas.width / before.width, canvas.height / before.height);
     const wanted = Math.min(Math.max(scale() * factor, least), Math.max(CLOSEST * ratio(), least));
-    if (wanted <= least * 1.001) return fit();
+    if (wanted <= least * 1.001) return whole();
     const s = wanted / scale();
     const about = mat3.fromTranslation(mat3.create(), point);
     mat3.scale(about, about, [s, s]);
@@ -158,13 +158,13 @@ export function compareView(
     },
     { passive: false },
   );
-  canvas.addEventListener("dblclick", (event) => (fitted ? zoomAt(at(event), 4) : fit()));
+  canvas.addEventListener("dblclick", (event) => (fitted ? zoomAt(at(event), 4) : whole()));
   const STEP = 48;
   const keys: Record<string, () => void> = {
     "+": () => zoomAt(middle(), 1.5),
     "=": () => zoomAt(middle(), 1.5),
     "-": () => zoomAt(middle(), 1 / 1.5),
-    "0": fit,
+    "0": whole,
     ArrowLeft: () => move([STEP, 0]),
     ArrowRight: () => move([-STEP, 0]),
     ArrowUp: () => move([0, STEP]),
@@ -181,18 +181,18 @@ export function compareView(
   new ResizeObserver(() => {
     canvas.width = Math.round(canvas.clientWidth * ratio());
     canvas.height = Math.round(canvas.clientHeight * ratio());
-    if (fitted) fit();
+    if (fitted) whole();
     else move(vec2.create());
   }).observe(canvas);
 
   return {
-    fit,
+    whole,
     zoom: (factor) => zoomAt(middle(), factor),
     show(left, right) {
       const same = left.width === before?.width && left.height === before.height;
       before = left;
       after = right;
-      if (fitted || !same) fit();
+      if (fitted || !same) whole();
       else draw();
     },
   };
