@@ -3,9 +3,8 @@ import { convolve, proxFourier } from "../../kernels/prox_fourier.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
 import type { Shape } from "../tensor/shape.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { pictureOf } from "./picture_shape.ts";
-import { anisotropicPsf, gaussianPsf, type Psf, psf2otf, uniformPsf } from "./psf.ts";
+import { anisotropicPsf, gaussianPsf, otfTensor, type Psf, psf2otf, uniformPsf } from "./psf.ts";
 
 /** A point spread function: named, with lengths in pixels and the sum 1, or given as it is, one for all channels or for each. */
 export type BlurOptions =
@@ -23,12 +22,14 @@ const LOST = 1e-5;
  */
 export function blur(shape: Shape, options: BlurOptions): LinearOperator {
   const domain = pictureOf("blur", shape);
+  const [H, W] = domain;
   const { planes, norm } = transfer("blur", domain, options);
-  const otf = spectra(domain, planes);
+  const otf = otfTensor(planes, H, W);
   const seen = planes.some((plane) => moduli(plane).some((m) => m <= LOST * norm))
-    ? spectra(
-        domain,
+    ? otfTensor(
         planes.map((plane) => plane.map((v, i) => (modulus(plane, i >> 1) <= LOST * norm ? 0 : v))),
+        H,
+        W,
       )
     : otf;
   return linear({
@@ -74,13 +75,3 @@ function psfOf(options: BlurOptions): Psf | { channels: readonly Psf[] } {
 export const modulus = (plane: Float64Array, k: number): number =>
   Math.hypot(plane[2 * k] as number, plane[2 * k + 1] as number);
 const moduli = (plane: Float64Array) => Float64Array.from({ length: plane.length / 2 }, (_, k) => modulus(plane, k));
-
-/** The planes as one tensor [1, H, W, 1 or C]. */
-export function spectra([H, W]: readonly [number, number, number], planes: readonly Float64Array[]): Tensor {
-  const C = planes.length;
-  const data = new Float32Array(2 * H * W * C);
-  planes.forEach((plane, c) => {
-    for (let k = 0; k < H * W; k++) data.set(plane.subarray(2 * k, 2 * k + 2), 2 * (k * C + c));
-  });
-  return tensor([1, H, W, C], data, "c64");
-}

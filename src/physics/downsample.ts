@@ -9,8 +9,9 @@ import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
-import { type BlurOptions, modulus, spectra, transfer } from "./blur.ts";
+import { type BlurOptions, modulus, transfer } from "./blur.ts";
 import { pictureOf } from "./picture_shape.ts";
+import { otfTensor } from "./psf.ts";
 
 /**
  * A smaller picture: the mean of each block of factor x factor pixels, or, given a blur, that circular blur and then the
@@ -38,7 +39,7 @@ export function superResolution(shape: Shape, factor: number, options?: BlurOpti
     });
 
   const { planes } = transfer("superResolution", domain, options);
-  const otf = spectra(domain, planes);
+  const otf = otfTensor(planes, H, W);
   return linear({
     name: "superResolution",
     ...sides,

@@ -100,7 +100,15 @@ export function psf2otf(psf: Psf, h: number, w: number): Float64Array {
 /** The same as a tensor [1, h, w, 1]; of several PSFs, one to a channel, [1, h, w, C]. */
 export function otf(psfs: Psf | { channels: readonly Psf[] }, h: number, w: number): Tensor {
   const list = "channels" in psfs ? psfs.channels : [psfs];
-  const planes = list.map((psf) => psf2otf(psf, h, w));
+  return otfTensor(
+    list.map((psf) => psf2otf(psf, h, w)),
+    h,
+    w,
+  );
+}
+
+/** Transfer functions of h x w complex numbers, one to a channel, as one tensor. */
+export function otfTensor(planes: readonly Float64Array[], h: number, w: number): Tensor {
   const C = planes.length;
   const data = new Float32Array(2 * h * w * C);
   planes.forEach((plane, c) => {
