@@ -1,6 +1,7 @@
 import wgsl from "../shaders/conv2d.wgsl";
 import wgslAny from "../shaders/conv2d_any.wgsl";
 import wgslPack from "../shaders/conv2d_pack.wgsl";
+import wgslTile from "../shaders/conv2d_tile.wgsl";
 import { ShapeError } from "../src/errors.ts";
 import { grid1d, type KernelSpec, kernel } from "../src/tensor/kernel.ts";
 import { derived, type Maybe, op } from "../src/tensor/op.ts";
@@ -69,38 +70,51 @@ interface Run extends Packing, Pass {
   shape: Shape;
 }
 
+function params({ bias, residual }: { bias?: Tensor; residual?: Tensor }, r: Run, vector: 1 | 4) {
+  const { N, H, W, G, KH, KW, scale, out, stride, before, whole = out, step = [1, 1], at = [0, 0] } = r;
+  return {
+    ...{ N, H, W, G, KH, KW, scale, I: r.I / vector, O: r.O / vector },
+    ...{
+      OH: out[0],
+      OW: out[1],
+      YH: whole[0],
+      YW: whole[1],
+      sy: stride[0],
+      sx: stride[1],
+      py: before[0],
+      px: before[1],
+    },
+    ...{ step_y: step[0], step_x: step[1], at_y: at[0], at_x: at[1], pixels: r.TX * r.TY, vectors: r.TN / 4 },
+    ...{ biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
+  };
+}
 const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
   wgsl: text,
-  params({ bias, residual }, { N, H, W, G, I, O, KH, KW, out, stride, before, scale, TX, TY, TN, ...r }) {
-    const { whole = out, step = [1, 1], at = [0, 0] } = r;
-    return {
-      ...{
-        N,
-        H,
-        W,
-        G,
-        KH,
-        KW,
-        scale,
-        I: I / vector,
-        O: O / vector,
-        OH: out[0],
-        OW: out[1],
-        YH: whole[0],
-        YW: whole[1],
-      },
-      ...{ sy: stride[0], py: before[0], px: before[1], step_y: step[0], step_x: step[1], at_y: at[0], at_x: at[1] },
-      ...{ pixels: TX * TY, vectors: TN / 4, biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
-    };
-  },
+  params: (inputs, run) => params(inputs, run, vector),
   shapes: (_, { shape }) => ({ y: shape }),
   grid: (_, { N, G, O, out: [OH, OW], TX, TY, TN }, wg) =>
     grid1d(N * Math.ceil(OH / TY) * Math.ceil(OW / TX) * G * Math.ceil(O / TN), wg),
   consts: (_, { TX, TY, TN, KW, stride }) => ({ TX, TY, TN: TN / 4, REACH: KW === 2 ? 3 : KW, SX: stride[1] }),
   overrides: ({ x }) => ({ WG: (x as Tensor).storage.gpu.software ? 8 : 64 }),
 });
-const direct = kernel<Run>(spec(wgsl, 4));
-const any = kernel<Run>(spec(wgslAny, 1));
+const run = {
+  direct: kernel<Run>(spec(wgsl, 4)),
+  any: kernel<Run>(spec(wgslAny, 1)),
+  tile: kernel<Run>({
+    wgsl: wgslTile,
+    params: (inputs, r) => ({ ...params(inputs, r, 4), sums: 16 }),
+    shapes: (_, { shape }) => ({ y: shape }),
+    grid: (_, { N, G, O, out: [OH, OW] }) => grid1d(Math.ceil((N * OH * OW) / 64) * G * Math.ceil(O / 64), 1),
+  }),
+};
+/** `any` serves all channel counts, the others those that divide into vectors of 4. */
+export type Schedule = keyof typeof run;
+
+function scheduled(x: Tensor, { G, I, O }: Packing, [OH, OW]: readonly [number, number]): Schedule {
+  if (I % 4 || O % 4) return "any";
+  const { software } = x.storage.gpu;
+  return !software && G === 1 && I >= 16 && O >= 32 && (x.shape[0] as number) * OH * OW >= 64 ? "tile" : "direct";
+}
 
 /**
  * What one invocation computes: pixels by output channels. On software adapters 8 by 8 runs within a few per cent of the
@@ -117,6 +131,7 @@ export interface Extras {
   residual?: Maybe;
   /** Where to write, instead of a new tensor. */
   y?: Maybe;
+  schedule?: Schedule | undefined;
 }
 
 /** Runs a pass over x [N, H, W, C]. */
@@ -125,7 +140,7 @@ export function correlate(
   w: Tensor,
   packing: Packing,
   pass: Pass,
-  { bias, residual, y }: Extras = {},
+  { bias, residual, y, schedule }: Extras = {},
 ): Tensor {
   let [N, H, W] = nhwc("conv2d", x);
   let { out } = pass;
@@ -136,20 +151,10 @@ export function correlate(
     KH * KW === 1 && stride[0] * stride[1] === 1 && !before[0] && !before[1] && H === whole[0] && W === whole[1];
   // one row of pixels: no tile hangs over an edge but the last
   if (pointwise) [N, H, W, out] = [1, 1, N * H * W, [1, N * H * W]];
-  const vectors = I % 4 === 0 && O % 4 === 0;
-  const run: Run = {
-    ...packing,
-    ...pass,
-    out,
-    whole: pointwise ? out : whole,
-    N,
-    H,
-    W,
-    shape,
-    ...tiling(vectors ? O : 4, out[1]),
-  };
+  const by = schedule && !(I % 4 || O % 4) ? schedule : scheduled(x, packing, out);
+  const size = { N, H, W, out, whole: pointwise ? out : whole, shape, ...tiling(by === "any" ? 4 : O, out[1]) };
   const inputs = { x, w: KH ? packed(w, packing, x.dtype) : undefined, bias, residual };
-  return (vectors ? direct : any)(inputs, run, y && { y }).y as Tensor;
+  return run[by](inputs, { ...packing, ...pass, ...size }, y && { y }).y as Tensor;
 }
 
 interface Options {
@@ -157,11 +162,12 @@ interface Options {
   scale: number;
   /** The channel of the weights that the first of x meets. */
   at: number;
+  schedule?: Schedule | undefined;
 }
 
 const apply = op<Options>({
   name: "conv2d",
-  forward([x, w, bias, residual, x2], { window, scale, at }) {
+  forward([x, w, bias, residual, x2], { window, scale, at, schedule }) {
     const [x1, w1] = [x as Tensor, w as Tensor];
     const [O, I, KH, KW] = sizesOf("conv2d", w1);
     const G = window.groups;
@@ -180,15 +186,25 @@ const apply = op<Options>({
     });
     const pass = { stride: window.stride, before: [window.padding[0], window.padding[2]] as const, out };
     const C = x1.shape[3] as number;
-    if (!x2) return { out: correlate(x1, w1, packing(at, C), { ...pass, scale }, { bias, residual }), saved: [x, w] };
-    const half = correlate(x1, w1, packing(at, C), { ...pass, scale: 1 }, { bias, residual });
-    const y = correlate(x2, w1, packing(at + C, x2.shape[3] as number), { ...pass, scale }, { residual: half });
+    if (!x2)
+      return {
+        out: correlate(x1, w1, packing(at, C), { ...pass, scale }, { bias, residual, schedule }),
+        saved: [x, w],
+      };
+    const half = correlate(x1, w1, packing(at, C), { ...pass, scale: 1 }, { bias, residual, schedule });
+    const y = correlate(
+      x2,
+      w1,
+      packing(at + C, x2.shape[3] as number),
+      { ...pass, scale },
+      { residual: half, schedule },
+    );
     half.dispose();
     return { out: y, saved: [x, w, x2] };
   },
-  vjp(dy, [x, w, x2]: [Tensor, Tensor, Maybe], { window, scale, at }, needs) {
+  vjp(dy, [x, w, x2]: [Tensor, Tensor, Maybe], { window, scale, at, schedule }, needs) {
     const C = x.shape[3] as number;
-    const dx = (t: Tensor, from: number) => conv2dVjpX(dy, w, { window, scale, at: from, shape: t.shape });
+    const dx = (t: Tensor, from: number) => conv2dVjpX(dy, w, { window, scale, at: from, shape: t.shape, schedule });
     return [
       needs[0] ? dx(x, at) : null,
       needs[1] ? conv2dVjpW(x, dy, x2, { window, scale, at, shape: w.shape, dtype: w.dtype }) : null,
@@ -211,11 +227,13 @@ export interface Conv2dOptions extends WindowOptions {
   scale?: number;
   /** More channels of x: the convolution of [x, x2], which is never made. */
   x2?: Tensor | undefined;
+  /** Which shader; chosen by shape and adapter when left out. */
+  schedule?: Schedule | undefined;
 }
 
 /** scale * (x * weight + bias + residual), x [N, H, W, Cin], weight [Cout, Cin / groups, kh, kw] as PyTorch has it. */
 export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { bias, residual, scale = 1, x2 } = options;
+  const { bias, residual, scale = 1, x2, schedule } = options;
   const window = windowOf("conv2d", options);
   const [N, H, W, C] = nhwc("conv2d", x);
   const [O, I, KH, KW] = sizesOf("conv2d", weight);
@@ -233,5 +251,5 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
   const shape = outputSize("conv2d", x, weight, window);
   if (residual && !sameShape(residual.shape, shape))
     throw new ShapeError(`conv2d: residual expects [${shape}], got [${residual.shape}]`);
-  return apply([x, weight, bias && cast(bias, "f32"), residual, x2], { window, scale, at: 0 });
+  return apply([x, weight, bias && cast(bias, "f32"), residual, x2], { window, scale, at: 0, schedule });
 }

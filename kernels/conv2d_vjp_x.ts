@@ -3,7 +3,7 @@ import { type Maybe, op } from "../src/tensor/op.ts";
 import { type Shape, sameShape } from "../src/tensor/shape.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { cast } from "./cast.ts";
-import { conv2dPart, correlate, type Extras, type Packing } from "./conv2d.ts";
+import { conv2dPart, correlate, type Extras, type Packing, type Schedule } from "./conv2d.ts";
 import { conv2dVjpW } from "./conv2d_vjp_w.ts";
 import { sizesOf, type Window, type WindowOptions, windowOf } from "./conv2d_window.ts";
 import { lincomb } from "./lincomb.ts";
@@ -17,6 +17,7 @@ interface Options {
   at: number;
   /** Of the result, [N, H, W, C]. */
   shape: Shape;
+  schedule?: Schedule | undefined;
 }
 
 /** The taps k = rest + stride j that reach pixels of one remainder, along one axis, as a convolution with stride 1. */
@@ -31,11 +32,11 @@ function phase(offset: number, padding: number, K: number, stride: number) {
  * The transpose of convolution: x[i] = sum over k, o with s o + k - p = i of w[k] dy[o].
  * For pixels i of one remainder modulo the stride this is a convolution of dy with every s-th tap, backwards.
  */
-function transpose(dy: Tensor, w: Tensor, { window, scale, at, shape }: Options, bias?: Maybe): Tensor {
+function transpose(dy: Tensor, w: Tensor, { window, scale, at, shape, schedule }: Options, bias?: Maybe): Tensor {
   const [, H, W, C] = shape as [number, number, number, number];
   const [O, I, KH, KW] = sizesOf("conv2d", w);
   const { groups: G, stride, padding } = window;
-  const extras: Extras = { bias };
+  const extras: Extras = { bias, schedule };
   for (let fy = 0; fy < Math.min(stride[0], H); fy++)
     for (let fx = 0; fx < Math.min(stride[1], W); fx++) {
       const y = phase(fy, padding[0], KH, stride[0]);

@@ -129,6 +129,46 @@ test.each(HALF)("f16 storage: %s", async (name) => {
   }
 });
 
+const TILED: Record<string, Case> = {
+  "8 x 8, as a tile": CASES["8 x 8"] as Case,
+  "odd sizes, as a tile": CASES["odd sizes"] as Case,
+  "stride 2, as a tile": CASES["stride 2, odd"] as Case,
+  "strides 3 and 2, as a tile": CASES["strides 3 and 2"] as Case,
+  "groups, as a tile": CASES["groups"] as Case,
+  "1 x 1, as a tile": CASES["1 x 1"] as Case,
+  "more channels than a tile": { x: [1, 9, 9, 20], w: [132, 20, 3, 3], padding: same },
+};
+const BOTH = Object.entries(TILED).flatMap(([name, c]) =>
+  (["f32", "f16"] as const).map((dtype) => [name, dtype, c] as const),
+);
+test.each(BOTH)("%s, %s", async (_, dtype, c) => {
+  const out = outputShape(c);
+  const [x, w, bias, residual, dy] = [
+    random(c.x, 1),
+    random(c.w, 2),
+    random([c.w[0]], 3),
+    random(out, 4),
+    random(out, 5),
+  ];
+  const got = await evaluate(() => {
+    const [a, b] = [tensor(mutable(c.x), x, dtype), tensor(mutable(c.w), w)];
+    const more = { bias: tensor([c.w[0]], bias), residual: tensor(mutable(out), residual, dtype), scale: 0.5 };
+    const { value, pullback } = vjp((t: Tensor) => conv2d(t, b, { ...settings(c), ...more, schedule: "tile" }), a);
+    return { value, grads: pullback(tensor(mutable(out), dy, dtype)) };
+  });
+  const l2 = dtype === "f16" ? 2e-3 : 1e-5;
+  expectClose(got.value, reference(c, x, w, { bias, residual, scale: 0.5 }), { l2 });
+  expectClose(
+    got.grads[0],
+    conv2dVjpX(
+      c,
+      dy.map((v) => 0.5 * v),
+      w,
+    ),
+    { l2 },
+  );
+});
+
 describe.each([
   ["vectors", 8, 12],
   ["odd channels", 3, 2],
