@@ -2,6 +2,7 @@ import { lincomb } from "../../kernels/lincomb.ts";
 import { convolve, proxFourier } from "../../kernels/prox_fourier.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { pictureOf } from "./picture_shape.ts";
 import { anisotropicPsf, gaussianPsf, otfTensor, type Psf, psf2otf, uniformPsf } from "./psf.ts";
@@ -41,7 +42,7 @@ export function blur(shape: Shape, options: BlurOptions): LinearOperator {
     apply: (x) => convolve(x, otf),
     adjoint: (y) => convolve(y, otf, { adjoint: true }),
     prox: (v, y, rho) => proxFourier({ otf, y, v, rho }),
-    pinv: (y, eta) => proxFourier({ otf: eta > 0 ? otf : seen, y, v: lincomb(0, y), rho: eta }),
+    pinv: (y, eta) => scope(() => proxFourier({ otf: eta > 0 ? otf : seen, y, v: lincomb(0, y), rho: eta })),
   });
 }
 

@@ -5,6 +5,7 @@ import type { Rng } from "../../kernels/random.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { pictureOf } from "./picture_shape.ts";
@@ -31,7 +32,7 @@ export function inpaint(mask: Tensor, shape: Shape = mask.shape): LinearOperator
     apply: (x) => mul(m, x),
     adjoint: (y) => mul(m, y),
     prox: (v, y, rho) => proxMask({ mask: m, y, v, rho }),
-    pinv: (y, eta) => proxMask({ mask: m, y, v: lincomb(0, y), rho: eta }),
+    pinv: (y, eta) => scope(() => proxMask({ mask: m, y, v: lincomb(0, y), rho: eta })),
   });
 }
 

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { rng } from "../../kernels/random.ts";
+import { gpu } from "../../src/gpu/open.ts";
 import { compose, type LinearOperator, linear, scale, stack } from "../../src/linalg/operator.ts";
+import { pinv, proxL2 } from "../../src/linalg/prox_l2.ts";
 import { blur } from "../../src/physics/blur.ts";
 import { superResolution } from "../../src/physics/downsample.ts";
 import { identity } from "../../src/physics/identity.ts";
@@ -169,6 +171,35 @@ describe("what they compute, against loops", () => {
     );
   });
 });
+
+test("outside a scope each call leaves one tensor, its result", async () => {
+  for (const make of Object.values(TABLE)) {
+    const A = scope(make);
+    const [x, y] = [
+      tensor([1, ...A.domain], normals(size(A.domain), 1)),
+      tensor([1, ...A.range], normals(size(A.range), 2)),
+    ];
+    const calls = [
+      () => A.apply(x),
+      () => A.adjoint(y),
+      () => proxL2(A, x, y, 0.5, few),
+      () => proxL2(A, x, y, 0, few),
+      () => pinv(A, y, 0.5, few),
+      () => pinv(A, y, 0, few),
+    ];
+    // what is kept with y is made by the first calls
+    for (const call of [...calls, ...calls]) call().dispose();
+    const before = gpu().live;
+    for (const [k, call] of calls.entries()) {
+      const out = call();
+      expect(gpu().live - before, `${A.name}, call ${k}`).toBe(1);
+      out.dispose();
+    }
+    dispose([A, x, y]);
+  }
+});
+const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+const few = { iterations: 2 };
 
 describe("masks", () => {
   const holes = async (mask: Tensor) => {
