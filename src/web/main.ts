@@ -128,7 +128,8 @@ async function restore(): Promise<void> {
   };
   show();
   busy(true);
-  element("frame").scrollIntoView({ block: "nearest" });
+  // below one another on a phone: what happens should be in sight
+  if (matchMedia("(max-width: 60rem)").matches) element("frame").scrollIntoView();
   const bar = element<HTMLProgressElement>("bar");
   bar.removeAttribute("value");
   try {
@@ -168,7 +169,9 @@ async function restore(): Promise<void> {
       for (const id of ["tag-before", "tag-after", "split"]) element(id).hidden = false;
       compare();
       figure("psnr-after", psnr);
-      figure("gain", psnr === undefined || measured === undefined ? undefined : psnr - measured, "+");
+      // on the way there the guess may be worse than the measurement: it is told at the end
+      if (done === steps)
+        figure("gain", psnr === undefined || measured === undefined ? undefined : psnr - measured, "+");
       bar.value = done / steps;
       const now = performance.now();
       if (done === 1) first = now; // the first step compiles
