@@ -117,14 +117,18 @@ function scheduled(x: Tensor, { G, I, O }: Packing, [OH, OW]: readonly [number, 
 }
 
 /**
- * What one invocation computes: pixels by output channels. On software adapters 8 by 8 runs within a few per cent of the
- * fastest (16 by 8) and compiles in half its time; fewer pipelines compile sooner than better fitted ones.
+ * What one invocation computes: pixels by output channels. On software adapters 16 by 8 is the fastest, 8 by 8 takes a
+ * quarter more time but compiles in half of its second or two: for layers that are soon done.
  */
-const tiling = (O: number, OW: number): Pick<Run, "TX" | "TY" | "TN"> => ({
-  TX: OW > 4 ? 8 : 4,
-  TY: 1,
-  TN: O % 8 === 0 ? 8 : 4,
-});
+function tiling(
+  vectors: boolean,
+  N: number,
+  { I, O, KH, KW }: Packing,
+  { out: [OH, OW], stride }: Pass,
+): Pick<Run, "TX" | "TY" | "TN"> {
+  const long = vectors && stride[1] === 1 && (OW % 16 === 0 || OW > 48) && N * OH * OW * KH * KW * I * O > 2e7;
+  return { TX: long ? 16 : OW > 4 ? 8 : 4, TY: 1, TN: vectors && O % 8 === 0 ? 8 : 4 };
+}
 
 export interface Extras {
   bias?: Maybe;
@@ -152,7 +156,15 @@ export function correlate(
   // one row of pixels: no tile hangs over an edge but the last
   if (pointwise) [N, H, W, out] = [1, 1, N * H * W, [1, N * H * W]];
   const by = schedule && !(I % 4 || O % 4) ? schedule : scheduled(x, packing, out);
-  const size = { N, H, W, out, whole: pointwise ? out : whole, shape, ...tiling(by === "any" ? 4 : O, out[1]) };
+  const size = {
+    N,
+    H,
+    W,
+    out,
+    whole: pointwise ? out : whole,
+    shape,
+    ...tiling(by !== "any", N, packing, { ...pass, out }),
+  };
   const inputs = { x, w: KH ? packed(w, packing, x.dtype) : undefined, bias, residual };
   return run[by](inputs, { ...packing, ...pass, ...size }, y && { y }).y as Tensor;
 }

@@ -26,6 +26,7 @@ const CASES: Record<string, Case> = {
   "the prior's first layer": { x: [2, 32, 32, 12], w: [32, 12, 3, 3], padding: same },
   "the prior's last layer": { x: [1, 16, 16, 32], w: [12, 32, 3, 3], padding: same },
   "wide rows": { x: [1, 5, 64, 32], w: [32, 32, 3, 3], padding: same },
+  "enough work for wide tiles": { x: [2, 9, 32, 64], w: [64, 64, 3, 3], padding: same },
   "8 x 8": { x: [3, 8, 8, 64], w: [64, 64, 3, 3], padding: same },
   "4 x 4": { x: [2, 4, 4, 16], w: [8, 16, 3, 3], padding: same },
   "odd sizes": { x: [2, 19, 37, 8], w: [20, 8, 3, 3], padding: same },
