@@ -135,7 +135,7 @@ const TILED: Record<string, Case> = {
   "odd sizes, as a tile": CASES["odd sizes"] as Case,
   "stride 2, as a tile": CASES["stride 2, odd"] as Case,
   "strides 3 and 2, as a tile": CASES["strides 3 and 2"] as Case,
-  "groups, as a tile": CASES["groups"] as Case,
+  "groups, as a tile": CASES.groups as Case,
   "1 x 1, as a tile": CASES["1 x 1"] as Case,
   "more channels than a tile": { x: [1, 9, 9, 20], w: [132, 20, 3, 3], padding: same },
 };
