@@ -2,7 +2,9 @@ import { ShapeError } from "../src/errors.ts";
 import { op } from "../src/tensor/op.ts";
 import { empty, type Tensor } from "../src/tensor/tensor.ts";
 import { cropHeads, packQkv, padHeads, type QkvOrder } from "./attention_pack.ts";
-import { forwardPasses, type Heads, type Plan, vjpPasses } from "./attention_passes.ts";
+import { forwardPasses, vjpPasses } from "./attention_passes.ts";
+import type { Heads, Plan } from "./attention_plan.ts";
+import { forwardTiles, vjpTiles } from "./attention_tiles.ts";
 
 /** One input is q, k and v in one tensor, three are each its own. */
 const three = (inputs: readonly Tensor[]) =>
@@ -13,7 +15,7 @@ const apply = op<Plan>({
   firstOrder: true,
   forward(inputs, plan) {
     const [q, k, v] = three(inputs);
-    const { o, lse } = forwardPasses(q, k, v, plan);
+    const { o, lse } = (q.storage.gpu.software ? forwardPasses : forwardTiles)(q, k, v, plan);
     return { out: o, saved: [...inputs, o, lse] };
   },
   vjp(dy, saved: Tensor[], plan, needs) {
@@ -22,7 +24,8 @@ const apply = op<Plan>({
     const [o, lse] = saved.slice(-2) as [Tensor, Tensor];
     const grads = inputs.map((t, i) => (needs[i] ? empty(t.shape, t.dtype, t.storage.gpu) : undefined));
     const [dq, dk, dv] = inputs.length === 1 ? [grads[0], grads[0], grads[0]] : grads;
-    vjpPasses(dy, { q, k, v, o, lse }, plan, { dq, dk, dv });
+    const run = q.storage.gpu.software ? vjpPasses : vjpTiles;
+    run(dy, { q, k, v, o, lse }, plan, { dq, dk, dv });
     return grads;
   },
 });

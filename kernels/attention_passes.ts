@@ -2,30 +2,9 @@ import wgslKeys from "../shaders/attention_keys.wgsl";
 import wgslLogits from "../shaders/attention_logits.wgsl";
 import wgslSoftmax from "../shaders/attention_softmax.wgsl";
 import wgslValues from "../shaders/attention_values.wgsl";
-import wgslDelta from "../shaders/attention_vjp_delta.wgsl";
 import { grid1d, type Inputs, kernel } from "../src/tensor/kernel.ts";
 import { empty, type Tensor } from "../src/tensor/tensor.ts";
-
-/** Where a tensor has its heads: channel c of head h of token t at t row + h each + c + at. In vectors of 4 channels. */
-export interface Heads {
-  row: number;
-  each: number;
-  at: number;
-}
-export interface Plan {
-  N: number;
-  Tq: number;
-  Tk: number;
-  heads: number;
-  CH4: number;
-  /** Of the logits, natural. */
-  scale: number;
-  q: Heads;
-  k: Heads;
-  v: Heads;
-  /** Of the output, and of its cotangent. */
-  o: Heads;
-}
+import { deltas, type Heads, named, type Plan, type Saved, type Targets } from "./attention_plan.ts";
 
 /** A block of rows of the logits: of (sample, head) z0…, queries t0…; `pitch` vectors of 4 keys to a row. */
 interface Block {
@@ -51,11 +30,6 @@ function blocks({ N, heads, Tq, Tk }: Plan, budget: number): Block[] {
   return out;
 }
 
-const named = (name: string, { row, each, at }: Heads) => ({
-  [`row_${name}`]: row,
-  [`each_${name}`]: each,
-  [`at_${name}`]: at,
-});
 const common = ({ Tq, Tk, heads, CH4 }: Plan, block: Block) => ({ Tq, Tk, heads, CH4, ...block });
 const scratchShape = ({ zs, ts, pitch }: Block) => [zs, ts, 4 * pitch];
 
@@ -66,16 +40,16 @@ const vectorsOf = ({ CH4 }: Plan) => (CH4 % 2 ? 1 : 2);
 type LogitsOptions = { plan: Plan; block: Block; a: Heads; b: Heads; mode: 0 | 1 | 2; scale: number };
 const logits = kernel<LogitsOptions>({
   wgsl: wgslLogits,
-  params: (_, { plan, block, a, b, scale }) => ({
+  params: (_, { plan, block, a, b, mode, scale }) => ({
     ...common(plan, block),
     ...named("a", a),
     ...named("b", b),
+    mode,
     scale,
     rows: TM,
   }),
   shapes: (_, { block }) => ({ s: scratchShape(block) }),
   consts: () => ({ TM }),
-  overrides: (_, { mode }) => ({ MODE: mode }),
   grid: (_, { block }, wg) => grid1d(block.zs * Math.ceil(block.ts / TM) * block.pitch, wg),
 });
 
@@ -89,39 +63,32 @@ const softmax = kernel<{ plan: Plan; block: Block }>({
 type SumOptions = { plan: Plan; block: Block; b: Heads; y: Heads; add?: boolean };
 const values = kernel<SumOptions>({
   wgsl: wgslValues,
-  params: (_, { plan, block, b, y }) => ({
+  params: ({ total }, { plan, block, b, y }) => ({
     ...common(plan, block),
     ...named("b", b),
     ...named("y", y),
     rows: TM,
     vectors: vectorsOf(plan),
+    divide: total ? 1 : 0,
   }),
   shapes: (_, { plan: { N, Tq, heads, CH4 } }) => ({ y: [N, Tq, heads * CH4 * 4] }),
   consts: (_, { plan }) => ({ TM, TN: vectorsOf(plan) }),
-  overrides: ({ total }) => ({ HAS_TOTAL: total ? 1 : 0 }),
   grid: (_, { plan, block }, wg) => grid1d(block.zs * Math.ceil(block.ts / TM) * (plan.CH4 / vectorsOf(plan)), wg),
 });
 
 const keys = kernel<SumOptions>({
   wgsl: wgslKeys,
-  params: (_, { plan, block, b, y }) => ({
+  params: (_, { plan, block, b, y, add }) => ({
     ...common(plan, block),
     ...named("b", b),
     ...named("y", y),
+    add: add ? 1 : 0,
     keys: 4 * TJ,
     vectors: vectorsOf(plan),
   }),
   shapes: (_, { plan: { N, Tk, heads, CH4 } }) => ({ y: [N, Tk, heads * CH4 * 4] }),
   consts: (_, { plan }) => ({ TJ, TN: vectorsOf(plan) }),
-  overrides: (_, { add }) => ({ ADD: add ? 1 : 0 }),
   grid: (_, { plan, block }, wg) => grid1d(block.zs * Math.ceil(block.pitch / TJ) * (plan.CH4 / vectorsOf(plan)), wg),
-});
-
-const deltas = kernel<Plan>({
-  wgsl: wgslDelta,
-  params: (_, { N, Tq, heads, CH4 }) => ({ n: N * Tq * heads, Tq, heads, CH4 }),
-  shapes: (_, { N, Tq, heads }) => ({ delta: [N, heads, Tq] }),
-  grid: (_, { N, Tq, heads }, wg) => grid1d(N * Tq * heads, wg),
 });
 
 /** Attention by blocks of logits in scratch memory: three dispatches a block. */
@@ -146,20 +113,6 @@ export function forwardPasses(
     w?.dispose();
   }
   return { o, lse };
-}
-
-/** Tensors to write cotangents into, where these are wanted, laid out as q, k and v are. */
-export interface Targets {
-  dq?: Tensor | undefined;
-  dk?: Tensor | undefined;
-  dv?: Tensor | undefined;
-}
-export interface Saved {
-  q: Tensor;
-  k: Tensor;
-  v: Tensor;
-  o: Tensor;
-  lse: Tensor;
 }
 
 /** The weights are computed again, from the saved log-sum-exp. */

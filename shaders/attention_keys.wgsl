@@ -1,5 +1,5 @@
 // Attention in passes: sums over queries, for the gradients of keys and values.
-//   y_j = sum_t w_tj b_t,   added to what y holds if ADD
+//   y_j = sum_t w_tj b_t,   added to what y holds if `add`
 //
 // w   [zs, ts, pitch]   of (sample, head) z0 <= z < z0 + zs, queries t0 <= t < t0 + ts; in vectors of 4 keys
 // b   [N, Tq, ..]       channel c of head h at  t * row_b + h * each_b + c + at_b, in vectors of 4 channels
@@ -10,11 +10,10 @@
 // Why: as attention_logits. Ceiling: flops, 2 zs ts Tk ch.
 
 override WG: u32 = 32;
-override ADD: u32 = 0;
 
 struct Params {
     Tq: u32, Tk: u32, heads: u32, CH4: u32, row_b: u32, each_b: u32, at_b: u32, row_y: u32, each_y: u32, at_y: u32,
-    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, keys: u32, vectors: u32,
+    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, keys: u32, vectors: u32, add: u32,
 }
 
 @group(0) @binding(0) var<storage, read> w: array<vec4f>;
@@ -62,7 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let at = (n * p.Tk + 4u * j + i) * p.row_y + h * p.each_y + p.at_y + c;
         for (var e = 0u; e < p.vectors; e++) {
             var v = out[i * TN + e];
-            if ADD != 0u { v += vec4f(y[at + e]); }
+            if p.add != 0u { v += vec4f(y[at + e]); }
             y[at + e] = Elem4(v);
         }
     }

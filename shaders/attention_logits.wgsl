@@ -1,7 +1,7 @@
 // Attention in passes: products of two sets of tokens, with what follows at once.
-//   x = <a_t, b_j>       MODE 0   s = scale x                      logits, to base 2
-//                        MODE 1   s = exp2(scale x - lse_t)        weights
-//                        MODE 2   s = scale w_tj (x - delta_t)     gradient of the logits, w the weights
+//   x = <a_t, b_j>       mode 0   s = scale x                      logits, to base 2
+//                        mode 1   s = exp2(scale x - lse_t)        weights
+//                        mode 2   s = scale w_tj (x - delta_t)     gradient of the logits, w the weights
 //
 // a           [N, Tq, ..]   channel c of head h at  t * row_a + h * each_a + c + at_a, in vectors of 4 channels
 // b           [N, Tk, ..]   likewise
@@ -15,11 +15,10 @@
 // goes through heads, or blocks of queries, in turn. Ceiling: flops, 2 zs ts Tk ch.
 
 override WG: u32 = 32;
-override MODE: u32 = 0;
 
 struct Params {
     Tq: u32, Tk: u32, heads: u32, CH4: u32, row_a: u32, each_a: u32, at_a: u32, row_b: u32, each_b: u32, at_b: u32,
-    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, rows: u32, scale: f32,
+    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, rows: u32, mode: u32, scale: f32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<Elem4>;
@@ -65,9 +64,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let at = (dz * p.ts + t + i) * p.pitch + j;
         let zt = (p.z0 + dz) * p.Tq + p.t0 + t + i;
         var x = out[i];
-        if MODE == 0u { x = select(vec4f(-1e30), p.scale * x, live); }
-        if MODE == 1u { x = select(vec4f(0.0), exp2(p.scale * x - lse[zt]), live); }
-        if MODE == 2u { x = p.scale * w[at] * (x - delta[zt]); }
+        if p.mode == 0u { x = select(vec4f(-1e30), p.scale * x, live); }
+        if p.mode == 1u { x = select(vec4f(0.0), exp2(p.scale * x - lse[zt]), live); }
+        if p.mode == 2u { x = p.scale * w[at] * (x - delta[zt]); }
         s[at] = x;
     }
 }

@@ -1,5 +1,5 @@
 // Attention in passes: sums of tokens under weights.
-//   y_t = sum_j w_tj b_j,   divided by total_t if that is there
+//   y_t = sum_j w_tj b_j,   divided by total_t if `divide`
 //
 // w      [zs, ts, pitch]   of (sample, head) z0 <= z < z0 + zs, queries t0 <= t < t0 + ts; in vectors of 4 keys
 // b      [N, Tk, ..]       channel c of head h at  j * row_b + h * each_b + c + at_b, in vectors of 4 channels
@@ -11,11 +11,10 @@
 // Why: as attention_logits. Ceiling: flops, 2 zs ts Tk ch.
 
 override WG: u32 = 32;
-override HAS_TOTAL: u32 = 0;
 
 struct Params {
     Tq: u32, Tk: u32, heads: u32, CH4: u32, row_b: u32, each_b: u32, at_b: u32, row_y: u32, each_y: u32, at_y: u32,
-    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, rows: u32, vectors: u32,
+    z0: u32, zs: u32, t0: u32, ts: u32, pitch: u32, rows: u32, vectors: u32, divide: u32,
 }
 
 @group(0) @binding(0) var<storage, read> w: array<vec4f>;
@@ -64,7 +63,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if t + i >= p.ts { break; }
         let time = p.t0 + t + i;
         var scale = 1.0;
-        if HAS_TOTAL != 0u { scale = 1.0 / total[(p.z0 + dz) * p.Tq + time]; }
+        if p.divide != 0u { scale = 1.0 / total[(p.z0 + dz) * p.Tq + time]; }
         let at = (n * p.Tq + time) * p.row_y + h * p.each_y + p.at_y + c;
         for (var e = 0u; e < p.vectors; e++) { y[at + e] = Elem4(out[i * TN + e] * scale); }
     }
