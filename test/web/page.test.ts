@@ -129,6 +129,12 @@ describe.skipIf(!chromium)("the page", () => {
     expect(await page.textContent("#alert")).toMatch(/^openGpu: this browser has no WebGPU; use a current /);
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+    await choose("inpaint");
+    await choose("measured");
+    const wide = await page.evaluate(() =>
+      [...document.querySelectorAll("fieldset")].filter((f) => f.scrollWidth > f.clientWidth).map((f) => f.textContent),
+    );
+    expect(wide, "wider than the form").toEqual([]);
     await page.screenshot({ path: join(shots, "phone.png"), fullPage: true });
   });
 });
