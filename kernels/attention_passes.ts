@@ -47,10 +47,11 @@ const logits = kernel<LogitsOptions>({
     mode,
     scale,
     rows: TM,
+    vectors: TJ,
   }),
   shapes: (_, { block }) => ({ s: scratchShape(block) }),
-  consts: () => ({ TM }),
-  grid: (_, { block }, wg) => grid1d(block.zs * Math.ceil(block.ts / TM) * block.pitch, wg),
+  consts: () => ({ TM, TJ }),
+  grid: (_, { block }, wg) => grid1d(block.zs * Math.ceil(block.ts / TM) * Math.ceil(block.pitch / TJ), wg),
 });
 
 const softmax = kernel<{ plan: Plan; block: Block }>({

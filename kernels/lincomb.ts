@@ -13,7 +13,13 @@ const floats = (t: Tensor) => (t.dtype === "c64" ? 2 : 1) * t.size;
 
 const run = kernel<Options>({
   wgsl,
-  params: ({ a }, { factors: [ca = 0, cb = 0, cc = 0, cd = 0] }) => ({ n: Math.ceil(floats(a) / lanes(a)), ca, cb, cc, cd }),
+  params: ({ a }, { factors: [ca = 0, cb = 0, cc = 0, cd = 0] }) => ({
+    n: Math.ceil(floats(a) / lanes(a)),
+    ca,
+    cb,
+    cc,
+    cd,
+  }),
   shapes: ({ a }) => ({ out: a.shape }),
   grid: ({ a }, _, wg) => grid1d(Math.ceil(floats(a) / lanes(a)), wg),
   lanes: ({ a }) => lanes(a),
@@ -40,7 +46,9 @@ export function lincomb(...terms: (number | Tensor)[]): Tensor {
       throw new TypeError("lincomb: expected numbers and tensors in turn, as in lincomb(2, x, -1, y)");
     const first = tensors[0] ?? t;
     if (!sameShape(first.shape, t.shape) || first.dtype !== t.dtype)
-      throw new ShapeError(`lincomb: term ${i / 2} is ${t.dtype} [${t.shape}], the first is ${first.dtype} [${first.shape}]`);
+      throw new ShapeError(
+        `lincomb: term ${i / 2} is ${t.dtype} [${t.shape}], the first is ${first.dtype} [${first.shape}]`,
+      );
     factors.push(factor);
     tensors.push(t);
   }

@@ -35,7 +35,8 @@ const asRealOp = op({
 
 /** f32 [..., 2] seen as complex [...]: shares the buffer. */
 export function asComplex(x: Tensor): Tensor {
-  if (x.dtype !== "f32" || x.shape.at(-1) !== 2) throw new ShapeError(`asComplex: expected f32 [..., 2], got ${x.dtype} [${x.shape}]`);
+  if (x.dtype !== "f32" || x.shape.at(-1) !== 2)
+    throw new ShapeError(`asComplex: expected f32 [..., 2], got ${x.dtype} [${x.shape}]`);
   return asComplexOp([x], {});
 }
 

@@ -51,7 +51,9 @@ const untileOp = op<Options>({
 
 function check(who: string, o: Options): void {
   if (o.picture.length !== 4 || counts(o).some((n) => n < 1 || !Number.isInteger(n)))
-    throw new ShapeError(`${who}: tiles of ${o.tile} every ${o.stride} do not cover [${o.picture}] exactly; pad it first`);
+    throw new ShapeError(
+      `${who}: tiles of ${o.tile} every ${o.stride} do not cover [${o.picture}] exactly; pad it first`,
+    );
 }
 
 /** Overlapping tiles [N Ty Tx, tile, tile, C] of x [N, H, W, C], which they must cover exactly. */
@@ -66,7 +68,14 @@ export function untile(x: Tensor, picture: Shape, { tile, stride }: { tile: numb
   const o = { tile, stride, picture };
   check("untile", o);
   const [Ty, Tx] = counts(o);
-  if (x.shape[0] !== (picture[0] as number) * Ty * Tx || x.shape[1] !== tile || x.shape[2] !== tile || x.shape[3] !== picture[3])
-    throw new ShapeError(`untile: [${picture}] takes ${(picture[0] as number) * Ty * Tx} tiles [${tile}, ${tile}, ${picture[3]}], got [${x.shape}]`);
+  if (
+    x.shape[0] !== (picture[0] as number) * Ty * Tx ||
+    x.shape[1] !== tile ||
+    x.shape[2] !== tile ||
+    x.shape[3] !== picture[3]
+  )
+    throw new ShapeError(
+      `untile: [${picture}] takes ${(picture[0] as number) * Ty * Tx} tiles [${tile}, ${tile}, ${picture[3]}], got [${x.shape}]`,
+    );
   return untileOp([x], o);
 }

@@ -1,6 +1,6 @@
 /** Where things have names as text: what a weights file says it is, and what the command line offers. */
 import { readBytes } from "#platform";
-import { anySize, type AnySizeOptions } from "./diffusion/any_size.ts";
+import { type AnySizeOptions, anySize } from "./diffusion/any_size.ts";
 import type { Denoiser } from "./diffusion/denoiser.ts";
 import { precondition } from "./diffusion/precondition.ts";
 import { WeightsError } from "./errors.ts";
@@ -65,7 +65,9 @@ export interface Prior {
   readonly net: Net;
   readonly sigmaData: number;
   /** The bare network F(x, c_noise) of EDM's preconditioning. */
-  F(params: Params): (x: import("./tensor/tensor.ts").Tensor, cNoise: readonly number[]) => import("./tensor/tensor.ts").Tensor;
+  F(
+    params: Params,
+  ): (x: import("./tensor/tensor.ts").Tensor, cNoise: readonly number[]) => import("./tensor/tensor.ts").Tensor;
   readonly metadata: PriorMetadata;
 }
 
@@ -81,7 +83,12 @@ export function prior(metadata: Readonly<Record<string, string>>, file = "weight
     net,
     sigmaData: Number(m.sigma_data),
     // ADM wants times of 0 .. 1000, c_noise is ln(sigma)/4: 1000 c_noise = 250 ln(sigma)
-    F: (params) => (x, cNoise) => net.apply(params, x, cNoise.map((c) => 1000 * c)),
+    F: (params) => (x, cNoise) =>
+      net.apply(
+        params,
+        x,
+        cNoise.map((c) => 1000 * c),
+      ),
     metadata: m,
   };
 }
@@ -91,8 +98,12 @@ export interface LoadedDenoiser extends Denoiser, Disposable {
 }
 
 /** A denoiser from a weights file (path, URL or Blob): any picture size, continuous sigma. `using` frees its weights. */
-export async function loadDenoiser(source: string | URL | Blob, options: AnySizeOptions & { dtype?: "f32" | "f16" } = {}): Promise<LoadedDenoiser> {
-  const name = typeof source === "string" ? source : source instanceof URL ? source.href : ((source as File).name ?? "weights");
+export async function loadDenoiser(
+  source: string | URL | Blob,
+  options: AnySizeOptions & { dtype?: "f32" | "f16" } = {},
+): Promise<LoadedDenoiser> {
+  const name =
+    typeof source === "string" ? source : source instanceof URL ? source.href : ((source as File).name ?? "weights");
   const file = parseSafetensors(await readBytes(source), name);
   const { net, F, sigmaData, metadata } = prior(file.metadata, name);
   const params = loadParams(name, shapesOf(net.parameters), file, { dtype: options.dtype ?? "f32" });
@@ -105,6 +116,9 @@ export async function loadDenoiser(source: string | URL | Blob, options: AnySize
     sigmaMax: Number(metadata.sigma_max ?? 60),
     ...fixed,
   });
-  const parameters = Object.values(net.parameters).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const parameters = Object.values(net.parameters).reduce(
+    (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+    0,
+  );
   return Object.assign(anySize(bare, options), { parameters, [Symbol.dispose]: () => dispose(params) });
 }

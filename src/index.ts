@@ -8,11 +8,19 @@ export { gaussian } from "./diffusion/gaussian.ts";
 export { precondition } from "./diffusion/precondition.ts";
 export { GpuError, ProxelError, ShaderError, ShapeError, WeightsError } from "./errors.ts";
 export { type Gpu, gpu, type OpenOptions, openGpu } from "./gpu/open.ts";
-export { compose, H, type LinearOperator, linear, type Operator, scale, stack as stackOperators } from "./linalg/operator.ts";
+export { readImage, writeImage } from "./io/image.ts";
 export { conjugateGradients } from "./linalg/cg.ts";
 export { dotTest } from "./linalg/dot_test.ts";
+export {
+  compose,
+  H,
+  type LinearOperator,
+  linear,
+  type Operator,
+  scale,
+  stack as stackOperators,
+} from "./linalg/operator.ts";
 export { proxL2 } from "./linalg/prox_l2.ts";
-export { readImage, writeImage } from "./io/image.ts";
 export * as metrics from "./metrics/metrics.ts";
 export { admUnet } from "./nets/adm_unet.ts";
 export { countParameters, initParams, type Net, type Params } from "./nets/net.ts";
@@ -28,7 +36,7 @@ export { diffpir } from "./solvers/diffpir.ts";
 export { edm } from "./solvers/edm.ts";
 export { pc } from "./solvers/pc.ts";
 export { type Problem, restore, run, type Solver, type State, type Step } from "./solvers/solver.ts";
-export { simulate, measured, TASKS, type Task } from "./tasks.ts";
+export { measured, simulate, TASKS, type Task } from "./tasks.ts";
 export { grid1d, kernel, lanesFor } from "./tensor/kernel.ts";
 export { op } from "./tensor/op.ts";
 export { dispose, leaves, mapTree, scope, type Tree } from "./tensor/scope.ts";

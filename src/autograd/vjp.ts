@@ -9,7 +9,8 @@ export { constant } from "../tensor/op.ts";
 
 /** Gradients by input tensor, of <dy, value>. With `consume`, the tape's saved tensors are let go as it is read. */
 function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, consume: boolean): Map<Tensor, Tensor> {
-  if (!sameShape(dy.shape, value.shape)) throw new ShapeError(`vjp: the value is [${value.shape}], the cotangent [${dy.shape}]`);
+  if (!sameShape(dy.shape, value.shape))
+    throw new ShapeError(`vjp: the value is [${value.shape}], the cotangent [${dy.shape}]`);
   const grads = new Map<Tensor, Tensor>([[value, dy]]);
   const wanted = new Set(xs);
   // several inputs may share one gradient tensor (that of an addition), so only what nobody needs goes
@@ -31,7 +32,9 @@ function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, co
           const to = entry.inputs[k];
           if (!d || !to || !entry.needs[k]) return;
           if (!sameShape(d.shape, to.shape))
-            throw new Error(`internal: ${entry.name}: the gradient of input ${k} is [${d.shape}], the input [${to.shape}]`);
+            throw new Error(
+              `internal: ${entry.name}: the gradient of input ${k} is [${d.shape}], the input [${to.shape}]`,
+            );
           const before = out.find((o) => o.to === to)?.sum ?? grads.get(to);
           const sum = before ? lincomb(1, before, 1, d) : d;
           const at = out.findIndex((o) => o.to === to);
@@ -86,7 +89,8 @@ export function valueAndGrad<P extends Tree>(f: (params: P) => Tensor): (params:
     scope(() => {
       const xs = leaves(params);
       const { value, tape } = record(xs, () => f(params));
-      if (value.size !== 1) throw new ShapeError(`valueAndGrad: the function must return one number, got shape [${value.shape}]`);
+      if (value.size !== 1)
+        throw new ShapeError(`valueAndGrad: the function must return one number, got shape [${value.shape}]`);
       const grads = replay(tape, xs, value, tensor(value.shape, new Float32Array(1).fill(1)), true);
       return { value, grad: mapTree(params, (t) => grads.get(t) ?? zerosLike(t)) };
     });
@@ -105,10 +109,13 @@ export function checkpoint<X extends readonly Tree[]>(f: (...x: X) => Tensor): (
       vjp(dy, saved: Tensor[], _, needs) {
         // only what is wanted is tracked, so that frozen parameters cost nothing
         const wanted = saved.filter((_, i) => needs[i]);
-        const { pullback } = vjp((...some: Tensor[]) => {
-          let k = 0;
-          return f(...rebuild(saved.map((t, i) => (needs[i] ? (some[k++] as Tensor) : t))));
-        }, ...wanted);
+        const { pullback } = vjp(
+          (...some: Tensor[]) => {
+            let k = 0;
+            return f(...rebuild(saved.map((t, i) => (needs[i] ? (some[k++] as Tensor) : t))));
+          },
+          ...wanted,
+        );
         const grads = pullback(dy);
         let k = 0;
         return saved.map((_, i) => (needs[i] ? grads[k++] : null));

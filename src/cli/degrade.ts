@@ -20,7 +20,10 @@ ${TASK_HELP} [0.05; denoise: 0.1]
 
 export async function degrade(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: argv, allowPositionals: true, options: TASK_OPTIONS });
-  if (values.help) return console.log(HELP), 0;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   const [path, ...others] = positionals;
   if (!path || others.length) throw new TypeError(`degrade: one picture expected, got ${positionals.length}`);
   const { out } = values;
@@ -38,20 +41,42 @@ export async function degrade(argv: string[]): Promise<number> {
   const picture = await readPicture(path);
 
   using _ = await openGpu();
-  const { A, y, shown, truth } = await simulate(size === undefined ? picture : centreCrop(picture, size), task, { ...options, noise, seed });
+  const { A, y, shown, truth } = await simulate(size === undefined ? picture : centreCrop(picture, size), task, {
+    ...options,
+    noise,
+    seed,
+  });
   const [, height, width] = y.shape as [number, number, number];
   const values01 = (await y.read()).map((v) => (v + 1) / 2);
   const grey = truth?.channels === 1;
   const data = grey ? values01.filter((_v, i) => i % 3 === 0) : values01;
   dispose([y, A.holds]);
-  const preview = task === "sr" ? { width, height, channels: shown.channels, bits: shown.bits, data: data.map((v) => 2 * v - 1) } : shown;
+  const preview =
+    task === "sr"
+      ? { width, height, channels: shown.channels, bits: shown.bits, data: data.map((v) => 2 * v - 1) }
+      : shown;
   await writePicture(out, preview, { force });
   await writeBytes(npy, formatNpy({ dtype: "f32", shape: grey ? [height, width] : [height, width, 3], data }));
   if (task === "inpaint") {
     const C = shown.channels;
-    const known = Float32Array.from({ length: width * height }, (_v, i) => (shown.data.subarray(i * C, i * C + C).some((v) => v !== 0) ? 1 : -1));
+    const known = Float32Array.from({ length: width * height }, (_v, i) =>
+      shown.data.subarray(i * C, i * C + C).some((v) => v !== 0) ? 1 : -1,
+    );
     await writePicture(maskPath, { width, height, channels: 1, bits: 8, data: known }, { force });
   }
-  if (values.json) console.log(JSON.stringify({ task, noise, noiseSigned: 2 * noise, seed, input: path, output: out, measurement: npy, width, height }));
+  if (values.json)
+    console.log(
+      JSON.stringify({
+        task,
+        noise,
+        noiseSigned: 2 * noise,
+        seed,
+        input: path,
+        output: out,
+        measurement: npy,
+        width,
+        height,
+      }),
+    );
   return 0;
 }

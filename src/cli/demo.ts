@@ -5,6 +5,7 @@ import { writePicture } from "../io/picture.ts";
 import { scene } from "../io/scene.ts";
 import { defaultSolver, simulate, solverFor, TASKS, type Task } from "../tasks.ts";
 import { dispose } from "../tensor/scope.ts";
+import { number } from "./options.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible } from "./progress.ts";
 import { solve } from "./solve.ts";
@@ -31,29 +32,47 @@ export async function demo(argv: string[]): Promise<number> {
       help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return console.log(HELP), 0;
-  const size = Number(values.size ?? 192);
-  const steps = Number(values.steps ?? 20);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const size = number(values, "size", { min: 32, whole: true }) ?? 160;
+  const steps = number(values, "steps", { min: 2, whole: true }) ?? 20;
   const out = values.out ?? "demo.png";
   const { signal, done } = interruptible();
   try {
     using _ = await openGpu();
     using denoiser = await openPrior(undefined);
-    console.error(`demo: a ${size}x${size} scene on ${gpu().adapter}${gpu().software ? " (no GPU: this runs on the processor)" : ""}`);
+    console.error(
+      `demo: a ${size}x${size} scene on ${gpu().adapter}${gpu().software ? " (no GPU: this runs on the processor)" : ""}`,
+    );
     const truth = scene({ width: size, height: size });
     const rows: SheetRow[] = [];
     const results = [];
     for (const task of TASKS) {
       const prepared = await simulate(truth, task, { seed: 0 });
       const solver = solverFor(defaultSolver(task), prepared.sigmaNoise, { steps });
-      const { picture, ...figures } = await solve(prepared, solver, denoiser, { seed: 0, signal, label: task.padEnd(8), task });
+      const { picture, ...figures } = await solve(prepared, solver, denoiser, {
+        seed: 0,
+        signal,
+        label: task.padEnd(8),
+        task,
+      });
       dispose([prepared.y, prepared.A.holds]);
       const [before, after] = [figures.psnrMeasurement ?? 0, figures.psnr ?? 0];
-      console.error(`${TITLES[task].padEnd(24)} ${before.toFixed(2)} -> ${after.toFixed(2)} dB   ${figures.nfe} calls, ${figures.seconds.toFixed(1)} s`);
-      rows.push({ label: TITLES[task], caption: `${before.toFixed(2)} dB → ${after.toFixed(2)} dB`, pictures: [truth, prepared.shown, picture] });
+      console.error(
+        `${TITLES[task].padEnd(24)} ${before.toFixed(2)} -> ${after.toFixed(2)} dB   ${figures.nfe} calls, ${figures.seconds.toFixed(1)} s`,
+      );
+      rows.push({
+        label: TITLES[task],
+        caption: `${before.toFixed(2)} dB → ${after.toFixed(2)} dB`,
+        pictures: [truth, prepared.shown, picture],
+      });
       results.push({ task, ...figures });
     }
-    await writePicture(out, contactSheet(rows, { columns: ["truth", "measurement", "restored"], title: "Proxel" }), { force: true });
+    await writePicture(out, contactSheet(rows, { columns: ["truth", "measurement", "restored"], title: "Proxel" }), {
+      force: true,
+    });
     console.error(`demo: look at ${out}`);
     if (values.json) console.log(JSON.stringify({ adapter: gpu().adapter, size, output: out, images: results }));
     return 0;

@@ -7,11 +7,17 @@ type Command = (argv: string[]) => Promise<number>;
 
 /** Name, what it does, and where it lives; loaded when asked for. */
 const COMMANDS: Record<string, [about: string, load: () => Promise<Command>]> = {
-  restore: ["restore pictures: deblur, super-resolve, inpaint, denoise", async () => (await import("./restore.ts")).restore],
+  restore: [
+    "restore pictures: deblur, super-resolve, inpaint, denoise",
+    async () => (await import("./restore.ts")).restore,
+  ],
   degrade: ["make the measurement that restore undoes", async () => (await import("./degrade.ts")).degrade],
   sample: ["draw pictures from the prior", async () => (await import("./sample.ts")).sample],
   train: ["train a prior on your pictures", async () => (await import("./train.ts")).train],
-  demo: ["restore a picture drawn by this program, four tasks on one sheet", async () => (await import("./demo.ts")).demo],
+  demo: [
+    "restore a picture drawn by this program, four tasks on one sheet",
+    async () => (await import("./demo.ts")).demo,
+  ],
   doctor: [
     "say which GPU will be used, why others were refused, and what to do",
     async () => (await import("./doctor.ts")).doctor,

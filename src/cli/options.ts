@@ -1,9 +1,9 @@
 import { extname } from "node:path";
 import { readBytes } from "#platform";
-import { nearest } from "./nearest.ts";
 import { parseNpy } from "../io/npy.ts";
 import { type Picture, readPicture, toGrey } from "../io/picture.ts";
 import { TASKS, type Task, type TaskOptions } from "../tasks.ts";
+import { nearest } from "./nearest.ts";
 
 /** Options that restore, degrade and demo share. */
 export const TASK_OPTIONS = {
@@ -30,20 +30,27 @@ export const TASK_HELP = `  -t, --task NAME    deblur, sr, inpaint or denoise
 type Values = { readonly [name: string]: string | boolean | string[] | undefined };
 
 /** A number option, checked; undefined when it was not given. */
-export function number(values: Values, name: string, { min = Number.NEGATIVE_INFINITY, above = Number.NEGATIVE_INFINITY, whole = false } = {}): number | undefined {
+export function number(
+  values: Values,
+  name: string,
+  { min = Number.NEGATIVE_INFINITY, above = Number.NEGATIVE_INFINITY, whole = false } = {},
+): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
   const n = Number(text);
   const ok = text !== "" && Number.isFinite(n) && n >= min && n > above && (!whole || Number.isInteger(n));
   if (ok) return n;
-  const bound = above > Number.NEGATIVE_INFINITY ? ` above ${above}` : min > Number.NEGATIVE_INFINITY ? ` from ${min} up` : "";
+  const bound =
+    above > Number.NEGATIVE_INFINITY ? ` above ${above}` : min > Number.NEGATIVE_INFINITY ? ` from ${min} up` : "";
   throw new RangeError(`--${name} expects a ${whole ? "whole number" : "number"}${bound}, got ${text}`);
 }
 
 export function oneOf<T extends string>(what: string, value: unknown, names: readonly T[]): T {
   if (names.includes(value as T)) return value as T;
   const near = typeof value === "string" ? nearest(value, [...names]) : undefined;
-  throw new TypeError(`${what} expects one of ${names.join(", ")}, got ${value ?? "nothing"}${near ? `; did you mean ${near}?` : ""}`);
+  throw new TypeError(
+    `${what} expects one of ${names.join(", ")}, got ${value ?? "nothing"}${near ? `; did you mean ${near}?` : ""}`,
+  );
 }
 
 export const taskFrom = (values: Values): Task => oneOf("--task", values.task, TASKS);
@@ -52,7 +59,8 @@ export const taskFrom = (values: Values): Task => oneOf("--task", values.task, T
 export async function taskOptions(values: Values, task: Task): Promise<TaskOptions> {
   const only: Record<string, Task> = { blur: "deblur", psf: "deblur", scale: "sr", mask: "inpaint" };
   for (const [name, of] of Object.entries(only))
-    if (values[name] !== undefined && of !== task) throw new TypeError(`--${name} belongs to --task ${of}, this is ${task}`);
+    if (values[name] !== undefined && of !== task)
+      throw new TypeError(`--${name} belongs to --task ${of}, this is ${task}`);
   const blur = number(values, "blur", { above: 0 });
   const scale = number(values, "scale", { min: 2, whole: true });
   return {
@@ -65,9 +73,13 @@ export async function taskOptions(values: Values, task: Task): Promise<TaskOptio
 
 /** A kernel from a grey picture or a 2-D .npy. It may have negative weights; it is normalised to sum 1. */
 async function readPsf(path: string): Promise<number[][]> {
-  const { width, height, data } = extname(path) === ".npy" ? plane(parseNpy(await readBytes(path), path) as Plane, path) : unit(await readPicture(path));
+  const { width, height, data } =
+    extname(path) === ".npy"
+      ? plane(parseNpy(await readBytes(path), path) as Plane, path)
+      : unit(await readPicture(path));
   const sum = data.reduce((a, b) => a + b, 0);
-  if (!(Math.abs(sum) > 1e-9) || !Number.isFinite(sum)) throw new RangeError(`${path}: the weights of a point spread function must not sum to ${sum}`);
+  if (!(Math.abs(sum) > 1e-9) || !Number.isFinite(sum))
+    throw new RangeError(`${path}: the weights of a point spread function must not sum to ${sum}`);
   return Array.from({ length: height }, (_, y) => [...data.subarray(y * width, (y + 1) * width)].map((v) => v / sum));
 }
 
@@ -96,5 +108,12 @@ export async function readInput(path: string): Promise<Picture> {
   const [height, width, channels = 1] = shape as [number, number, number?];
   if (shape.length < 2 || shape.length > 3 || (channels !== 1 && channels !== 3) || dtype === "c64")
     throw new TypeError(`${path}: expected an array [H, W] or [H, W, 3] of real numbers, got ${dtype} [${shape}]`);
-  return { width, height, channels, data: Float32Array.from(data as ArrayLike<number>, (v) => 2 * v - 1), bits: 8, name: path };
+  return {
+    width,
+    height,
+    channels,
+    data: Float32Array.from(data as ArrayLike<number>, (v) => 2 * v - 1),
+    bits: 8,
+    name: path,
+  };
 }

@@ -7,7 +7,8 @@ import { packageRoot } from "./version.ts";
 /** The prior that comes with the package. */
 export function shippedPrior(): string {
   const path = fileURLToPath(new URL("models/prior.safetensors", packageRoot()));
-  if (!existsSync(path)) throw new ProxelError("prior: this installation has no models/prior.safetensors; give --prior FILE");
+  if (!existsSync(path))
+    throw new ProxelError("prior: this installation has no models/prior.safetensors; give --prior FILE");
   return path;
 }
 

@@ -39,7 +39,10 @@ export async function restore(argv: string[]): Promise<number> {
       prior: { type: "string" },
     },
   });
-  if (values.help) return console.log(HELP), 0;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   if (!positionals.length) throw new TypeError("restore: which picture? `proxel restore --help` shows how");
   const { out } = values;
   if (!out) throw new TypeError("restore: say where the result goes: -o OUT.png");
@@ -82,19 +85,43 @@ export async function restore(argv: string[]): Promise<number> {
         ? await simulate(input, task, { ...options, ...more, seed })
         : await measured(input, task, { ...options, ...more });
       const { sigmaNoise, estimated } = prepared;
-      if (estimated) console.error(`${positionals[i]}: noise estimated at ${(sigmaNoise / 2).toFixed(4)} of the range; --noise says otherwise`);
+      if (estimated)
+        console.error(
+          `${positionals[i]}: noise estimated at ${(sigmaNoise / 2).toFixed(4)} of the range; --noise says otherwise`,
+        );
       const solver = solverFor(name, sigmaNoise, settings);
       shared ??= { steps: solver.steps, noise: sigmaNoise / 2 };
-      const result = await solve(prepared, solver, denoiser, { seed, signal, task, label: basename(positionals[i] as string) });
+      const result = await solve(prepared, solver, denoiser, {
+        seed,
+        signal,
+        task,
+        label: basename(positionals[i] as string),
+      });
       dispose([prepared.y, prepared.A.holds]);
       const { picture, ...figures } = result;
       await writePicture(outputs[i] as string, picture, { force: values.force ?? false });
-      images.push({ input: positionals[i] as string, output: outputs[i] as string, width: picture.width, height: picture.height, ...figures });
+      images.push({
+        input: positionals[i] as string,
+        output: outputs[i] as string,
+        width: picture.width,
+        height: picture.height,
+        ...figures,
+      });
       console.error(line(positionals[i] as string, outputs[i] as string, task, figures));
     }
     const { setupSeconds = 0 } = images[0] ?? {};
     const { steps = 0, noise: used = 0 } = shared ?? {};
-    const head = { task, solver: name, steps, seed, noise: used, noiseSigned: 2 * used, adapter: gpu().adapter, setupSeconds: Number((opened + setupSeconds).toFixed(3)), peakBytes: gpu().pool.peakBytes };
+    const head = {
+      task,
+      solver: name,
+      steps,
+      seed,
+      noise: used,
+      noiseSigned: 2 * used,
+      adapter: gpu().adapter,
+      setupSeconds: Number((opened + setupSeconds).toFixed(3)),
+      peakBytes: gpu().pool.peakBytes,
+    };
     if (values.json) {
       const { setupSeconds: _setup, ...first } = images[0] as Row;
       console.log(JSON.stringify({ ...head, ...first, images: images.map(({ setupSeconds: _s, ...image }) => image) }));
@@ -107,7 +134,12 @@ export async function restore(argv: string[]): Promise<number> {
 
 type Row = Omit<Outcome, "picture"> & { input: string; output: string; width: number; height: number };
 
-function line(input: string, output: string, task: Task, { psnrMeasurement, psnr, seconds, nfe, residual }: Omit<Outcome, "picture">): string {
+function line(
+  input: string,
+  output: string,
+  task: Task,
+  { psnrMeasurement, psnr, seconds, nfe, residual }: Omit<Outcome, "picture">,
+): string {
   const gain = psnr === null ? "" : ` PSNR ${psnrMeasurement?.toFixed(2)} -> ${psnr.toFixed(2)} dB,`;
   return `${input} -> ${output}: ${task},${gain} residual ${residual.toFixed(4)}, ${nfe} calls in ${seconds.toFixed(1)} s`;
 }

@@ -30,7 +30,10 @@ export async function sample(argv: string[]): Promise<number> {
       help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return console.log(HELP), 0;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   const { out } = values;
   if (!out) throw new TypeError("sample: say where the pictures go: -o OUT.png");
   const count = number(values, "count", { min: 1, whole: true }) ?? 4;
@@ -58,11 +61,39 @@ export async function sample(argv: string[]): Promise<number> {
     const data = await x.read();
     x.dispose();
     const each = size * size * 3;
-    const pictures = Array.from({ length: count }, (_p, i): Picture => ({ width: size, height: size, channels: 3, bits: 8, data: data.subarray(i * each, (i + 1) * each) }));
+    const pictures = Array.from(
+      { length: count },
+      (_p, i): Picture => ({
+        width: size,
+        height: size,
+        channels: 3,
+        bits: 8,
+        data: data.subarray(i * each, (i + 1) * each),
+      }),
+    );
     const columns = Math.ceil(Math.sqrt(count));
-    const rows = Array.from({ length: Math.ceil(count / columns) }, (_r, i) => ({ label: "", pictures: pictures.slice(i * columns, (i + 1) * columns) }));
-    await writePicture(out, count === 1 ? (pictures[0] as Picture) : contactSheet(rows), { force: values.force ?? false });
-    if (values.json) console.log(JSON.stringify({ solver: "edm", steps, seed, count, size, nfe, seconds: (performance.now() - began) / 1000, adapter: gpu().adapter, peakBytes: gpu().pool.peakBytes, output: out }));
+    const rows = Array.from({ length: Math.ceil(count / columns) }, (_r, i) => ({
+      label: "",
+      pictures: pictures.slice(i * columns, (i + 1) * columns),
+    }));
+    await writePicture(out, count === 1 ? (pictures[0] as Picture) : contactSheet(rows), {
+      force: values.force ?? false,
+    });
+    if (values.json)
+      console.log(
+        JSON.stringify({
+          solver: "edm",
+          steps,
+          seed,
+          count,
+          size,
+          nfe,
+          seconds: (performance.now() - began) / 1000,
+          adapter: gpu().adapter,
+          peakBytes: gpu().pool.peakBytes,
+          output: out,
+        }),
+      );
     return 0;
   } finally {
     bar.stop();

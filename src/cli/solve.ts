@@ -1,11 +1,11 @@
-import { gpu } from "../gpu/open.ts";
 import type { LoadedDenoiser } from "../catalogue.ts";
+import { gpu } from "../gpu/open.ts";
 import type { Picture } from "../io/picture.ts";
 import { psnr8 } from "../metrics/psnr.ts";
 import { ssim } from "../metrics/ssim.ts";
 import { restore, run, type Solver } from "../solvers/solver.ts";
-import { dispose } from "../tensor/scope.ts";
 import { type Prepared, residual, type Task } from "../tasks.ts";
+import { dispose } from "../tensor/scope.ts";
 import { progress } from "./progress.ts";
 
 export interface Outcome {
@@ -64,7 +64,10 @@ export async function solve(
       nfe,
       psnrMeasurement: against(shown),
       psnr: against(picture),
-      ssim: truth && Math.min(width, height) >= 11 ? round(ssim(picture.data, truth.data, { width, height, channels }), 4) : null,
+      ssim:
+        truth && Math.min(width, height) >= 11
+          ? round(ssim(picture.data, truth.data, { width, height, channels }), 4)
+          : null,
       residual: round(fit, 5),
     };
   } finally {

@@ -38,15 +38,44 @@ const OPTIONS = {
   help: { type: "boolean", short: "h" },
   multipliers: { type: "string" },
   ...Object.fromEntries(
-    ["steps", "batch", "size", "seed", "lr", "lr-end", "warmup", "clip", "ema", "log-mean", "log-std", "channels", "blocks", "space-to-depth", "every", "save"].map(
-      (name) => [name, { type: "string" as const }],
-    ),
+    [
+      "steps",
+      "batch",
+      "size",
+      "seed",
+      "lr",
+      "lr-end",
+      "warmup",
+      "clip",
+      "ema",
+      "log-mean",
+      "log-std",
+      "channels",
+      "blocks",
+      "space-to-depth",
+      "every",
+      "save",
+    ].map((name) => [name, { type: "string" as const }]),
   ),
 } as const;
 
 const DEFAULTS = {
-  steps: 4000, batch: 24, size: 64, seed: 0, lr: 1e-3, lrEnd: 5e-6, warmup: 200, clip: 1, ema: 0.999, logMean: -1.4, logStd: 1.3,
-  channels: 32, blocks: 1, spaceToDepth: 2, every: 20, save: 200,
+  steps: 4000,
+  batch: 24,
+  size: 64,
+  seed: 0,
+  lr: 1e-3,
+  lrEnd: 5e-6,
+  warmup: 200,
+  clip: 1,
+  ema: 0.999,
+  logMean: -1.4,
+  logStd: 1.3,
+  channels: 32,
+  blocks: 1,
+  spaceToDepth: 2,
+  every: 20,
+  save: 200,
 };
 type Settings = typeof DEFAULTS & { multipliers: number[]; data: string[] };
 
@@ -70,7 +99,8 @@ function settingsFrom(values: Record<string, unknown>): Settings {
     settings[key] = n;
   }
   if (typeof values.multipliers === "string") settings.multipliers = values.multipliers.split(",").map(Number);
-  if (settings.multipliers.some((m) => !(m > 0))) throw new RangeError(`train: --multipliers expects numbers like 1,2,4, got ${values.multipliers}`);
+  if (settings.multipliers.some((m) => !(m > 0)))
+    throw new RangeError(`train: --multipliers expects numbers like 1,2,4, got ${values.multipliers}`);
   if (Array.isArray(values.data)) settings.data = values.data as string[];
   for (const key of ["steps", "batch", "size", "every", "save", "blocks", "spaceToDepth", "channels"] as const)
     if (settings[key] < 1) throw new RangeError(`train: ${key} must be at least 1, got ${settings[key]}`);
@@ -82,8 +112,16 @@ export function metadataOf({ size, channels, multipliers, blocks, spaceToDepth }
   return {
     architecture: "adm_unet",
     config: JSON.stringify({
-      image_size: size, in_channels: side, model_channels: channels, out_channels: side, num_res_blocks: blocks,
-      attention_resolutions: [], channel_mult: multipliers, num_head_channels: 32, use_scale_shift_norm: true, resblock_updown: true,
+      image_size: size,
+      in_channels: side,
+      model_channels: channels,
+      out_channels: side,
+      num_res_blocks: blocks,
+      attention_resolutions: [],
+      channel_mult: multipliers,
+      num_head_channels: 32,
+      use_scale_shift_norm: true,
+      resblock_updown: true,
     }),
     precondition: "edm",
     sigma_data: "0.5",
@@ -95,21 +133,33 @@ export function metadataOf({ size, channels, multipliers, blocks, spaceToDepth }
 
 export async function train(argv: string[]): Promise<number> {
   const { values } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: false });
-  if (values.help) return console.log(HELP), 0;
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
   const folder = values.out as string | undefined;
   if (!folder) throw new TypeError("train: say where the results go: -o FOLDER");
   const at = (name: string) => join(folder, name);
   const found = await exists(at("checkpoint.safetensors"));
-  if (found && !values.resume) throw new ProxelError(`train: ${at("checkpoint.safetensors")} is there; go on with --resume, or name another folder`);
+  if (found && !values.resume)
+    throw new ProxelError(
+      `train: ${at("checkpoint.safetensors")} is there; go on with --resume, or name another folder`,
+    );
   if (values.resume && !found) throw new ProxelError(`train: ${folder} has no checkpoint.safetensors to resume`);
   // what a run was begun with holds for all of it; only its length may be told anew
   const before = found ? await checkpointState<State>(at("checkpoint.safetensors")) : undefined;
-  const settings = before ? { ...before.settings, ...("steps" in values ? { steps: settingsFrom(values).steps } : {}) } : settingsFrom(values);
+  const settings = before
+    ? { ...before.settings, ...("steps" in values ? { steps: settingsFrom(values).steps } : {}) }
+    : settingsFrom(values);
   const mix = await openData(settings.data, settings);
 
   using _ = await openGpu();
   const { net, F, sigmaData, metadata } = prior(metadataOf(settings));
-  const optimiser = adam(initParams(net, rng(settings.seed).fork(2 ** 31)), { beta1: 0.9, beta2: 0.99, maxNorm: settings.clip });
+  const optimiser = adam(initParams(net, rng(settings.seed).fork(2 ** 31)), {
+    beta1: 0.9,
+    beta2: 0.99,
+    maxNorm: settings.clip,
+  });
   if (before) await loadCheckpoint<State>(at("checkpoint.safetensors"), optimiser);
   await mkdir(folder, { recursive: true });
   const start = before?.step ?? 0;
@@ -125,12 +175,25 @@ export async function train(argv: string[]): Promise<number> {
   let seconds = before?.seconds ?? 0;
   const save = async (step: number) => {
     await saveCheckpoint(at("checkpoint.safetensors"), optimiser, { step, seconds, settings } satisfies State);
-    await writeBytes(at("prior.safetensors"), await paramBytes(optimiser.ema.tree, { dtype: "f16", metadata: metadata as unknown as Record<string, string> }));
+    await writeBytes(
+      at("prior.safetensors"),
+      await paramBytes(optimiser.ema.tree, { dtype: "f16", metadata: metadata as unknown as Record<string, string> }),
+    );
   };
   try {
     const steps = loop({
       optimiser,
-      loss: (params, batch, random) => edmLoss((x, logSigma) => F(params)(x, logSigma.map((l) => l / 4)), batch, random, { ...settings, sigmaData }),
+      loss: (params, batch, random) =>
+        edmLoss(
+          (x, logSigma) =>
+            F(params)(
+              x,
+              logSigma.map((l) => l / 4),
+            ),
+          batch,
+          random,
+          { ...settings, sigmaData },
+        ),
       batch: (random) => drawBatch(mix, { size: settings.size, count: settings.batch }, random),
       schedule: settings,
       emaDecay: settings.ema,
@@ -145,7 +208,8 @@ export async function train(argv: string[]): Promise<number> {
       const line = { ...report, seconds: Math.round(seconds), adapter: gpu().adapter };
       await appendFile(at("log.jsonl"), `${JSON.stringify(line)}\n`);
       bar.update(report.step, `loss ${report.loss.toFixed(4)} ${report.secondsPerStep.toFixed(2)} s/step`);
-      const crossed = Math.floor(report.step / settings.save) > Math.floor((report.step - settings.every) / settings.save);
+      const crossed =
+        Math.floor(report.step / settings.save) > Math.floor((report.step - settings.every) / settings.save);
       if (crossed || report.step === settings.steps || signal.aborted) await save(report.step);
     }
   } finally {
@@ -154,7 +218,8 @@ export async function train(argv: string[]): Promise<number> {
   }
   const { peakBytes } = gpu().pool;
   optimiser.dispose();
-  if (values.json) console.log(JSON.stringify({ ...settings, ...last, seconds, peakBytes, prior: at("prior.safetensors") }));
+  if (values.json)
+    console.log(JSON.stringify({ ...settings, ...last, seconds, peakBytes, prior: at("prior.safetensors") }));
   if (signal.aborted) {
     console.error(`train: stopped after step ${last.step}; go on with --resume`);
     return 130;

@@ -1,4 +1,4 @@
-import { entry } from "#gpu";
+import { entry, patiently } from "#gpu";
 import { GpuError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Block, Pool } from "./pool.ts";
@@ -41,8 +41,11 @@ export class Gpu implements Disposable {
 
   constructor(device: GPUDevice, info: GPUAdapterInfo, release: () => void) {
     this.device = device;
-    this.adapter = info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
-    this.software = /llvmpipe|lavapipe|swiftshader|basic render|warp/i.test(`${this.adapter} ${info.device} ${info.architecture}`);
+    this.adapter =
+      info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
+    this.software = /llvmpipe|lavapipe|swiftshader|basic render|warp/i.test(
+      `${this.adapter} ${info.device} ${info.architecture}`,
+    );
     this.f16 = device.features.has("shader-f16");
     this.pool = new Pool(device);
     this.pipelines = new Pipelines(device);
@@ -52,7 +55,8 @@ export class Gpu implements Disposable {
     this.pool.live = 0;
     this.#release = release;
     device.lost.then((info) => {
-      if (this.#release) this.#fail(new GpuError(`openGpu: the device was lost (${info.reason}): ${info.message}; open it again`));
+      if (this.#release)
+        this.#fail(new GpuError(`openGpu: the device was lost (${info.reason}): ${info.message}; open it again`));
     });
     device.onuncapturederror = ({ error }) => this.#fail(new GpuError(`${device.label || "gpu"}: ${error.message}`));
   }
@@ -76,6 +80,10 @@ export class Gpu implements Disposable {
     this.#failure ??= error instanceof Error ? error : new GpuError(String(error));
   }
 
+  #wait<T>(promise: Promise<T>): Promise<T> {
+    return this.software ? patiently(promise) : promise;
+  }
+
   /** Bytes of a buffer, as they will be when everything recorded so far has run. */
   async read(block: Block, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.check();
@@ -83,9 +91,9 @@ export class Gpu implements Disposable {
     const staging = this.device.createBuffer({ size, usage: 0x1 | 0x8 });
     this.recording.add({ kind: "copy", from: block.buffer, fromOffset: offset, to: staging, toOffset: 0, bytes: size });
     try {
-      await this.recording.submitted();
+      await this.#wait(this.recording.submitted());
       this.check();
-      await staging.mapAsync(1);
+      await this.#wait(staging.mapAsync(1));
       this.check();
       return staging.getMappedRange().slice(0, bytes);
     } catch (error) {
@@ -97,9 +105,9 @@ export class Gpu implements Disposable {
 
   /** Resolves when everything recorded so far has run. */
   async idle(): Promise<void> {
-    await this.recording.submitted();
+    await this.#wait(this.recording.submitted());
     this.check();
-    await this.device.queue.onSubmittedWorkDone();
+    await this.#wait(this.device.queue.onSubmittedWorkDone());
     this.check();
     if (this.recording.idle && this.pool.trim().length) this.recording.forget();
   }
@@ -146,7 +154,9 @@ export async function openGpu({ powerPreference = "high-performance", dawn = DAW
     const got = await canary(made);
     if (got !== 42) {
       made[Symbol.dispose]();
-      throw new GpuError(`openGpu: the adapter "${made.adapter}" answers ${got} where 42 is due, so it computes nothing; ${advice}`);
+      throw new GpuError(
+        `openGpu: the adapter "${made.adapter}" answers ${got} where 42 is due, so it computes nothing; ${advice}`,
+      );
     }
     return made;
   } catch (error) {
@@ -164,7 +174,13 @@ async function canary(gpu: Gpu): Promise<number> {
   const target = pool.alloc(8);
   recording.add({ kind: "write", to: target.buffer, offset: 0, data: new Uint8Array(new Float32Array([0, 7]).buffer) });
   const pipeline = pipelines.get("canary", "w", "canary", () => CANARY, {});
-  recording.add({ kind: "dispatch", pipeline, bound: [{ block: target, offset: 0, bytes: 8 }], params: undefined, grid: [1] });
+  recording.add({
+    kind: "dispatch",
+    pipeline,
+    bound: [{ block: target, offset: 0, bytes: 8 }],
+    params: undefined,
+    grid: [1],
+  });
   const [got] = new Float32Array(await gpu.read(target, 0, 4));
   pool.free(target);
   return got as number;

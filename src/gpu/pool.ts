@@ -32,11 +32,14 @@ export class Pool {
   alloc(wanted: number): Block {
     const allowed = Math.min(this.#device.limits.maxStorageBufferBindingSize, this.#device.limits.maxBufferSize);
     if (wanted > allowed)
-      throw new GpuError(`tensor: ${wanted} bytes wanted, this adapter binds at most ${allowed}; use tiles or a smaller batch`, {
-        name: "maxStorageBufferBindingSize",
-        wanted,
-        allowed,
-      });
+      throw new GpuError(
+        `tensor: ${wanted} bytes wanted, this adapter binds at most ${allowed}; use tiles or a smaller batch`,
+        {
+          name: "maxStorageBufferBindingSize",
+          wanted,
+          allowed,
+        },
+      );
     const bytes = Math.min(sizeClass(wanted), allowed - (allowed % 4));
     let block = this.#free.get(bytes)?.pop();
     if (block) this.freeBytes -= bytes;

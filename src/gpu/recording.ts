@@ -55,7 +55,10 @@ export class Recording {
     if (!commands.length) return;
     this.#commands = [];
     const pending = commands.flatMap((c) => (c.kind === "dispatch" && !c.pipeline.compiled ? [c.pipeline.ready] : []));
-    if (!this.#tail && !pending.length) return this.#encode(commands);
+    if (!this.#tail && !pending.length) {
+      this.#encode(commands);
+      return;
+    }
     const tail = (this.#tail ?? Promise.resolve())
       .then(() => Promise.all(pending))
       .then(() => this.#encode(commands))

@@ -19,7 +19,8 @@ export function reflect(wgsl: string): Layout {
   const stem = /^\/\/@ (?:\.\.\/)?([\w/]+)\.wgsl:1$/m.exec(wgsl)?.[1] ?? "shader";
   const found = [...wgsl.matchAll(STORAGE)];
   found.forEach((m, i) => {
-    if (Number(m[1]) !== i) throw new Error(`internal: ${stem}: binding ${m[1]} of "${m[3]}" is out of order, expected ${i}`);
+    if (Number(m[1]) !== i)
+      throw new Error(`internal: ${stem}: binding ${m[1]} of "${m[3]}" is out of order, expected ${i}`);
   });
   const pick = (access: string) =>
     found.flatMap((m, index) => (m[2] === access ? [{ name: m[3] as string, index, type: m[4] as string }] : []));
@@ -30,7 +31,10 @@ export function reflect(wgsl: string): Layout {
     outputs: pick("read_write"),
     params: [...struct.matchAll(/(\w+): (u32|i32|f32)/g)].map((m) => ({ name: m[1] as string, type: m[2] as "u32" })),
     overrides: Object.fromEntries(
-      [...wgsl.matchAll(/^override (\w+): \w+ = ([\w.]+?)u?;/gm)].map((m) => [m[1], m[2] === "true" ? 1 : Number(m[2]) || 0]),
+      [...wgsl.matchAll(/^override (\w+): \w+ = ([\w.]+?)u?;/gm)].map((m) => [
+        m[1],
+        m[2] === "true" ? 1 : Number(m[2]) || 0,
+      ]),
     ),
   };
 }

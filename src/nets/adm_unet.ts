@@ -62,7 +62,8 @@ export function admUnet(config: AdmConfig): Net {
   declare.linear(parameters, "time_embed.0", width, channels);
   declare.linear(parameters, "time_embed.2", width, width);
   if (classes) parameters["label_emb.weight"] = { shape: [classes, width], init: { fanIn: 1 } };
-  for (const layer of [...input.flat(), ...middle, ...output.flat()]) declareLayer(parameters, layer, width, scaleShift);
+  for (const layer of [...input.flat(), ...middle, ...output.flat()])
+    declareLayer(parameters, layer, width, scaleShift);
   const last = channels * (multipliers[0] as number);
   declare.norm(parameters, "out.0", last);
   declare.conv(parameters, "out.2", outChannels, last, 3, { zero: true });
@@ -74,7 +75,10 @@ export function admUnet(config: AdmConfig): Net {
       groupNorm(x, w(`${name}.weight`), w(`${name}.bias`), { groups: 32, eps: 1e-5, ...more });
     const conv = (x: Tensor, name: string, more: object = {}) => {
       const weight = w(`${name}.weight`); // 1-D convolutions [O, I, 1] act on pixels all the same
-      return conv2d(x, weight.shape.length === 3 ? reshape(weight, [...weight.shape, 1]) : weight, { bias: w(`${name}.bias`), ...more });
+      return conv2d(x, weight.shape.length === 3 ? reshape(weight, [...weight.shape, 1]) : weight, {
+        bias: w(`${name}.bias`),
+        ...more,
+      });
     };
     switch (layer.kind) {
       case "conv":
@@ -97,7 +101,10 @@ export function admUnet(config: AdmConfig): Net {
         a = conv(a, "in_layers.2", { padding: 1 });
         const e = linear(emb, w("emb_layers.1.weight"), w("emb_layers.1.bias"));
         if (scaleShift) a = norm(a, "out_layers.0", { silu: true, scaleShift: e });
-        else a = norm(add(a, reshape(cast(e, a.dtype), [a.shape[0] as number, 1, 1, layer.to])), "out_layers.0", { silu: true });
+        else
+          a = norm(add(a, reshape(cast(e, a.dtype), [a.shape[0] as number, 1, 1, layer.to])), "out_layers.0", {
+            silu: true,
+          });
         const residual = layer.from === layer.to ? x : conv(x, "skip_connection", { x2: skip });
         return conv(a, "out_layers.3", { padding: 1, residual });
       }
@@ -113,7 +120,8 @@ export function admUnet(config: AdmConfig): Net {
     apply: (p, x, t, label) =>
       scope(() => {
         const N = x.shape[0] as number;
-        const dense = (h: Tensor, name: string) => linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
+        const dense = (h: Tensor, name: string) =>
+          linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
         const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
         let emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
         if (classes) emb = add(emb, matmul(oneHot(label, N, classes), p["label_emb.weight"] as Tensor));
@@ -135,14 +143,22 @@ export function admUnet(config: AdmConfig): Net {
         }
         through(middle);
         for (const layers of output) through(layers, skips.pop());
-        const y = groupNorm(h, p["out.0.weight"] as Tensor, p["out.0.bias"] as Tensor, { groups: 32, eps: 1e-5, silu: true });
+        const y = groupNorm(h, p["out.0.weight"] as Tensor, p["out.0.bias"] as Tensor, {
+          groups: 32,
+          eps: 1e-5,
+          silu: true,
+        });
         return conv2d(y, p["out.2.weight"] as Tensor, { bias: p["out.2.bias"] as Tensor, padding: 1 });
       }),
   };
 }
 
 /** The layers of each block, in order, under their names. */
-function plan(c: Required<Pick<AdmConfig, "resolution" | "inChannels" | "channels" | "multipliers" | "blocks" | "attention" | "updown">>) {
+function plan(
+  c: Required<
+    Pick<AdmConfig, "resolution" | "inChannels" | "channels" | "multipliers" | "blocks" | "attention" | "updown">
+  >,
+) {
   const input: Layer[][] = [];
   const output: Layer[][] = [];
   const levels = c.multipliers.length;
@@ -155,12 +171,17 @@ function plan(c: Required<Pick<AdmConfig, "resolution" | "inChannels" | "channel
     for (let k = 0; k < c.blocks; k++) {
       const at = `input_blocks.${input.length}`;
       const to = c.channels * m;
-      input.push([{ kind: "res", at: `${at}.0`, from: C, to }, ...(attends ? [{ kind: "attention" as const, at: `${at}.1`, from: to, to }] : [])]);
+      input.push([
+        { kind: "res", at: `${at}.0`, from: C, to },
+        ...(attends ? [{ kind: "attention" as const, at: `${at}.1`, from: to, to }] : []),
+      ]);
       widths.push((C = to));
     }
     if (level === levels - 1) return;
     const at = `input_blocks.${input.length}.0`;
-    input.push([c.updown ? { kind: "res", at, from: C, to: C, resample: "down" } : { kind: "down", at, from: C, to: C }]);
+    input.push([
+      c.updown ? { kind: "res", at, from: C, to: C, resample: "down" } : { kind: "down", at, from: C, to: C },
+    ]);
     widths.push(C);
   });
   const mid = (i: number) => `middle_block.${i}`;
@@ -179,7 +200,9 @@ function plan(c: Required<Pick<AdmConfig, "resolution" | "inChannels" | "channel
       if (attends) layers.push({ kind: "attention", at: `${at}.1`, from: C, to: C });
       if (level > 0 && k === c.blocks) {
         const up = `${at}.${layers.length}`;
-        layers.push(c.updown ? { kind: "res", at: up, from: C, to: C, resample: "up" } : { kind: "up", at: up, from: C, to: C });
+        layers.push(
+          c.updown ? { kind: "res", at: up, from: C, to: C, resample: "up" } : { kind: "up", at: up, from: C, to: C },
+        );
       }
       output.push(layers);
     }
@@ -206,7 +229,8 @@ function declareLayer(specs: Specs, { kind, at, from, to }: Layer, width: number
 }
 
 function oneHot(label: readonly number[] | undefined, N: number, classes: number): Tensor {
-  if (label?.length !== N) throw new ShapeError(`admUnet: it is class-conditional: ${N} labels expected, got ${label?.length ?? "none"}`);
+  if (label?.length !== N)
+    throw new ShapeError(`admUnet: it is class-conditional: ${N} labels expected, got ${label?.length ?? "none"}`);
   const rows = new Float32Array(N * classes);
   label.forEach((c, n) => {
     rows[n * classes + c] = 1;

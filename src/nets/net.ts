@@ -1,4 +1,4 @@
-import { flat, type Flat } from "../tensor/flat.ts";
+import { type Flat, flat } from "../tensor/flat.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, upload } from "../tensor/tensor.ts";
 

@@ -1,6 +1,6 @@
-import { type DType, BYTES, type Shape, sizeOf } from "./shape.ts";
-import { empty, Tensor } from "./tensor.ts";
 import { gpu } from "../gpu/open.ts";
+import { BYTES, type DType, type Shape, sizeOf } from "./shape.ts";
+import { empty, Tensor } from "./tensor.ts";
 
 const ALIGN = 256; // offsets of storage bindings
 
@@ -31,7 +31,13 @@ export function flat(shapes: Readonly<Record<string, Shape>>, dtype: DType = "f3
       tree[name] = slice;
       const from = offset + (slice.bytes & ~3);
       const to = offset + Math.ceil(slice.bytes / ALIGN) * ALIGN;
-      if (to > from) whole.storage.gpu.recording.add({ kind: "write", to: whole.storage.block.buffer, offset: from, data: new Uint8Array(to - from) });
+      if (to > from)
+        whole.storage.gpu.recording.add({
+          kind: "write",
+          to: whole.storage.block.buffer,
+          offset: from,
+          data: new Uint8Array(to - from),
+        });
     }
     return whole;
   });

@@ -60,7 +60,11 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     const dtype = usesElem ? elemOf(layout, inputs, spec.elem?.(inputs, options), spec.complex) : "f32";
     const elem = dtype === "f16" ? "f16" : "f32";
     if (elem === "f16" && !on.f16)
-      throw new GpuError(`${stem}: this adapter has no f16 (shader-f16); cast to f32`, { name: "shader-f16", wanted: 1, allowed: 0 });
+      throw new GpuError(`${stem}: this adapter has no f16 (shader-f16); cast to f32`, {
+        name: "shader-f16",
+        wanted: 1,
+        allowed: 0,
+      });
     const lanes = spec.lanes?.(inputs, options) ?? 1;
     const consts = spec.consts?.(inputs, options) ?? {};
     const overrides = spec.overrides?.(inputs, options) ?? {};
@@ -83,8 +87,15 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     for (const { name, index } of layout.outputs) bound[index] = (outputs[name] as Tensor).bound();
     const grid = spec.grid(inputs, options, wg);
     if (grid.every((n) => (n ?? 1) > 0)) {
-      if (grid.some((n) => (n ?? 1) > 65535)) throw new Error(`internal: ${stem}: grid [${grid}] exceeds 65535 workgroups on an axis`);
-      on.recording.add({ kind: "dispatch", pipeline, bound, params: packParams(layout, spec.params?.(inputs, options)), grid });
+      if (grid.some((n) => (n ?? 1) > 65535))
+        throw new Error(`internal: ${stem}: grid [${grid}] exceeds 65535 workgroups on an axis`);
+      on.recording.add({
+        kind: "dispatch",
+        pipeline,
+        bound,
+        params: packParams(layout, spec.params?.(inputs, options)),
+        grid,
+      });
     }
     return outputs;
   };
@@ -164,4 +175,3 @@ function packParams(layout: Layout, values: Numbers | undefined): Uint8Array | u
   });
   return bytes;
 }
-

@@ -77,7 +77,9 @@ export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], opti
   };
 }
 const twice = (name: string): never => {
-  throw new TypeError(`${name}: its gradient rule is a fused kernel and cannot be differentiated again; use the form written in ops`);
+  throw new TypeError(
+    `${name}: its gradient rule is a fused kernel and cannot be differentiated again; use the form written in ops`,
+  );
 };
 
 /** Runs f, recording what it does to xs. */

@@ -116,7 +116,8 @@ export class Tensor implements Disposable {
 /** A new tensor with these numbers; f32 unless said otherwise. Complex data are interleaved. */
 export function tensor(shape: Shape, data: ArrayLike<number>, dtype: DType = "f32"): Tensor {
   const count = sizeOf(shape) * (dtype === "c64" ? 2 : 1);
-  if (data.length !== count) throw new ShapeError(`tensor: shape [${shape}] of ${dtype} holds ${count} numbers, got ${data.length}`);
+  if (data.length !== count)
+    throw new ShapeError(`tensor: shape [${shape}] of ${dtype} holds ${count} numbers, got ${data.length}`);
   const t = empty(shape, dtype);
   upload(t, data);
   return t;
@@ -124,13 +125,15 @@ export function tensor(shape: Shape, data: ArrayLike<number>, dtype: DType = "f3
 
 /** Writes numbers over the contents of a tensor. */
 export function upload(t: Tensor, data: ArrayLike<number>): void {
-  const array = t.dtype === "f16" ? halvesFrom(data) : t.dtype === "u32" ? Uint32Array.from(data) : Float32Array.from(data);
+  const array =
+    t.dtype === "f16" ? halvesFrom(data) : t.dtype === "u32" ? Uint32Array.from(data) : Float32Array.from(data);
   uploadRaw(t, new Uint8Array(array.buffer));
 }
 
 /** Writes bytes, in the tensor's own dtype, over its contents. The bytes are taken, not copied. */
 export function uploadRaw(t: Tensor, bytes: Uint8Array): void {
-  if (bytes.length !== t.bytes) throw new ShapeError(`upload: tensor [${t.shape}] takes ${t.bytes} bytes, got ${bytes.length}`);
+  if (bytes.length !== t.bytes)
+    throw new ShapeError(`upload: tensor [${t.shape}] takes ${t.bytes} bytes, got ${bytes.length}`);
   let data = bytes;
   if (bytes.length % 4) {
     data = new Uint8Array(Math.ceil(bytes.length / 4) * 4);

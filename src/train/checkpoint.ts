@@ -25,7 +25,9 @@ export async function loadCheckpoint<T extends object>(path: string, optimiser: 
     for (const [name, t] of Object.entries((optimiser[part] as Flat).tree)) {
       const { shape, bytes } = file.entry(`${part}/${name}`);
       if (shape.join() !== t.shape.join())
-        throw new WeightsError(`${path}: ${part}/${name} expects [${t.shape}], got [${shape}]; give the settings it was trained with`);
+        throw new WeightsError(
+          `${path}: ${part}/${name} expects [${t.shape}], got [${shape}]; give the settings it was trained with`,
+        );
       uploadRaw(t as Tensor, bytes.slice());
     }
   return JSON.parse(text) as T;

@@ -11,7 +11,11 @@ export interface Mix {
  * A batch [N, size, size, 3] in [-1, 1]: each picture from one of the sources by weight, cropped at random, flipped by chance.
  * It depends on the generator only, so a step can be made again after a crash.
  */
-export async function drawBatch(mix: readonly Mix[], { size, count }: { size: number; count: number }, rng: Rng): Promise<Tensor> {
+export async function drawBatch(
+  mix: readonly Mix[],
+  { size, count }: { size: number; count: number },
+  rng: Rng,
+): Promise<Tensor> {
   const total = mix.reduce((sum, { weight }) => sum + weight, 0);
   const out = new Float32Array(count * size * size * 3);
   for (let n = 0; n < count; n++) {
@@ -19,7 +23,9 @@ export async function drawBatch(mix: readonly Mix[], { size, count }: { size: nu
     const { tiles } = mix.find(({ weight }) => (pick -= weight) < 0) ?? (mix.at(-1) as Mix);
     const { width, height, channels } = tiles;
     if (width < size || height < size)
-      throw new RangeError(`train: ${tiles.name} has tiles of ${width}x${height}, --size ${size} needs at least that side`);
+      throw new RangeError(
+        `train: ${tiles.name} has tiles of ${width}x${height}, --size ${size} needs at least that side`,
+      );
     const from = new Uint8Array(width * height * channels);
     await tiles.tile(rng.integer(0, tiles.count - 1), from);
     const [left, top, flip] = [rng.integer(0, width - size), rng.integer(0, height - size), rng.number() < 0.5];

@@ -1,8 +1,8 @@
-import { lincomb } from "../../kernels/lincomb.ts";
 import { mul } from "../../kernels/broadcast.ts";
+import { square } from "../../kernels/elementwise.ts";
+import { lincomb } from "../../kernels/lincomb.ts";
 import type { Rng } from "../../kernels/random.ts";
 import { mean } from "../../kernels/reduce.ts";
-import { square } from "../../kernels/elementwise.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 
 export interface EdmLossOptions {
@@ -28,17 +28,41 @@ export function edmLoss(
 ): Tensor {
   const N = images.shape[0] as number;
   const logSigma = Array.from({ length: N }, () => logMean + logStd * rng.gaussian());
-  const perSample = (f: (s: number) => number) => tensor([N, 1, 1, 1], logSigma.map((l) => f(Math.exp(l))));
+  const perSample = (f: (s: number) => number) =>
+    tensor(
+      [N, 1, 1, 1],
+      logSigma.map((l) => f(Math.exp(l))),
+    );
   const z = rng.normal(images.shape);
-  const x = lincomb(1, images, 1, mul(z, perSample((s) => s)));
+  const x = lincomb(
+    1,
+    images,
+    1,
+    mul(
+      z,
+      perSample((s) => s),
+    ),
+  );
   const total = (s: number) => Math.sqrt(s * s + sd * sd);
   // x0 - c_skip x = (s^2 x0 - sd^2 s z)/(s^2 + sd^2); dividing by c_out = s sd/sqrt(s^2 + sd^2):
   const target = lincomb(
     1,
-    mul(images, perSample((s) => s / (sd * total(s)))),
+    mul(
+      images,
+      perSample((s) => s / (sd * total(s))),
+    ),
     -1,
-    mul(z, perSample((s) => sd / total(s))),
+    mul(
+      z,
+      perSample((s) => sd / total(s)),
+    ),
   );
-  const out = F(mul(x, perSample((s) => 1 / total(s))), logSigma);
+  const out = F(
+    mul(
+      x,
+      perSample((s) => 1 / total(s)),
+    ),
+    logSigma,
+  );
   return mean(square(lincomb(1, out, -1, target)));
 }

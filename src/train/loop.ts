@@ -47,7 +47,9 @@ export async function* loop(options: LoopOptions): AsyncGenerator<Report> {
       const batch = await next;
       const lr = learningRate(schedule, step);
       sum = scope(() => {
-        const { value, grad } = valueAndGrad((p: Record<string, Tensor>) => options.loss(p, batch, root.fork(2 * step + 1)))(optimiser.params.tree);
+        const { value, grad } = valueAndGrad((p: Record<string, Tensor>) =>
+          options.loss(p, batch, root.fork(2 * step + 1)),
+        )(optimiser.params.tree);
         optimiser.step(grad, { step, lr, emaDecay: emaDecay(options.emaDecay ?? 0.999, step) });
         const old = sum;
         const total = lincomb(1, old, 1, value);
@@ -62,7 +64,10 @@ export async function* loop(options: LoopOptions): AsyncGenerator<Report> {
       since++;
       if ((step + 1) % every === 0 || step + 1 === schedule.steps || signal?.aborted) {
         const loss = ((await sum.read())[0] as number) / since;
-        if (!Number.isFinite(loss)) throw new RangeError(`train: the loss is ${loss} between steps ${step + 1 - since} and ${step + 1}; lower --lr`);
+        if (!Number.isFinite(loss))
+          throw new RangeError(
+            `train: the loss is ${loss} between steps ${step + 1 - since} and ${step + 1}; lower --lr`,
+          );
         const seconds = (performance.now() - began) / 1000;
         yield { step: step + 1, steps: schedule.steps, loss, lr, secondsPerStep: seconds / since };
         sum.dispose();

@@ -28,8 +28,13 @@ export interface Optimiser {
   dispose(): void;
 }
 
-export function adam(params: Flat, { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0, maxNorm }: AdamOptions = {}): Optimiser {
-  const shapes: Record<string, Shape> = Object.fromEntries(Object.entries(params.tree).map(([name, t]) => [name, t.shape]));
+export function adam(
+  params: Flat,
+  { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0, maxNorm }: AdamOptions = {},
+): Optimiser {
+  const shapes: Record<string, Shape> = Object.fromEntries(
+    Object.entries(params.tree).map(([name, t]) => [name, t.shape]),
+  );
   const [grads, m, v, ema] = [flat(shapes), flat(shapes), flat(shapes), flat(shapes)];
   for (const state of [m, v]) for (const chunk of state.chunks) upload(chunk, new Float32Array(chunk.size));
   params.chunks.forEach((chunk, i) => copyBuffer(chunk, ema.chunks[i] as Tensor));
@@ -45,7 +50,14 @@ export function adam(params: Flat, { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, wei
         const normSquared = norms.length > 1 ? lincomb(...norms.flatMap((n) => [1, n] as const)) : norms[0];
         params.chunks.forEach((param, i) =>
           adamStep(
-            { param, grad: grads.chunks[i] as Tensor, m: m.chunks[i] as Tensor, v: v.chunks[i] as Tensor, ema: ema.chunks[i] as Tensor, normSquared },
+            {
+              param,
+              grad: grads.chunks[i] as Tensor,
+              m: m.chunks[i] as Tensor,
+              v: v.chunks[i] as Tensor,
+              ema: ema.chunks[i] as Tensor,
+              normSquared,
+            },
             { lr, beta1, beta2, eps, weightDecay, step: step + 1, maxNorm, emaDecay },
           ),
         );

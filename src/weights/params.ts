@@ -2,7 +2,7 @@ import { WeightsError } from "../errors.ts";
 import { flat } from "../tensor/flat.ts";
 import { halvesFrom } from "../tensor/half.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
-import { Tensor, tensor, upload } from "../tensor/tensor.ts";
+import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 import { formatSafetensors, type SafetensorsFile, type StoredTensor, widen } from "./safetensors.ts";
 
 export interface LoadOptions {
@@ -32,7 +32,11 @@ export function loadParams(
     const got = found.get(name)?.shape;
     return got && !sameShape(got, shape) ? [`${name} expects [${shape}], got [${got}]`] : [];
   });
-  const complaints = [listed(missing, "missing"), listed(unused, "unused"), listed(misshapen, "of another shape")].filter(Boolean);
+  const complaints = [
+    listed(missing, "missing"),
+    listed(unused, "unused"),
+    listed(misshapen, "of another shape"),
+  ].filter(Boolean);
   if (complaints.length) throw new WeightsError(`${who}: the weights do not fit: ${complaints.join("; ")}`);
   if (dtype === "f32") {
     const { chunks, tree } = flat(shapes);
@@ -41,7 +45,10 @@ export function loadParams(
     return tree;
   }
   return Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [name, tensor(shape, widen(found.get(name) as StoredTensor), shape.length > 1 ? dtype : "f32")]),
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      tensor(shape, widen(found.get(name) as StoredTensor), shape.length > 1 ? dtype : "f32"),
+    ]),
   );
 }
 
@@ -57,7 +64,11 @@ export async function paramBytes(
   for (const [name, t] of Object.entries(params)) {
     const values = await t.read();
     const array = dtype === "f16" ? halvesFrom(values) : values;
-    tensors[name] = { dtype: dtype === "f16" ? "F16" : "F32", shape: t.shape, bytes: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) };
+    tensors[name] = {
+      dtype: dtype === "f16" ? "F16" : "F32",
+      shape: t.shape,
+      bytes: new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+    };
   }
   return formatSafetensors(tensors, metadata);
 }

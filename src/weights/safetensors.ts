@@ -2,7 +2,18 @@ import { WeightsError } from "../errors.ts";
 import { fromHalf } from "../tensor/half.ts";
 
 export type StoredType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
-const BYTES: Record<StoredType, number> = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
+const BYTES: Record<StoredType, number> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
 const MAX_HEADER = 100_000_000;
 
 export interface StoredTensor {
@@ -27,7 +38,8 @@ export function parseSafetensors(file: Uint8Array, name = "safetensors"): Safete
   };
   if (file.length < 8) fail(`${file.length} bytes, at least 8 expected`);
   const length = Number(new DataView(file.buffer, file.byteOffset, 8).getBigUint64(0, true));
-  if (length > MAX_HEADER || 8 + length > file.length) fail(`its header claims ${length} bytes, the file has ${file.length}`);
+  if (length > MAX_HEADER || 8 + length > file.length)
+    fail(`its header claims ${length} bytes, the file has ${file.length}`);
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, 8 + length)));
@@ -44,7 +56,11 @@ export function parseSafetensors(file: Uint8Array, name = "safetensors"): Safete
       metadata = Object.fromEntries(Object.entries(value as object).map(([k, v]) => [k, String(v)]));
       continue;
     }
-    const { dtype, shape, data_offsets: span } = value as { dtype: StoredType; shape: number[]; data_offsets: [number, number] };
+    const {
+      dtype,
+      shape,
+      data_offsets: span,
+    } = value as { dtype: StoredType; shape: number[]; data_offsets: [number, number] };
     const whole = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
     if (!Object.hasOwn(BYTES, dtype)) fail(`"${key}" has dtype ${String(dtype)}`);
     if (!Array.isArray(shape) || !shape.every(whole)) fail(`"${key}" has no shape`);

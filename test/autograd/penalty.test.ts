@@ -1,7 +1,7 @@
 // The gradient penalty of a critic D, (|grad_x D| - 1)^2: a gradient of a gradient through convolutions.
 import { expect, test } from "vitest";
+import { type Case, conv2dVjpX, conv2d as convReference } from "../../kernels/conv2d.reference.ts";
 import { conv2d } from "../../kernels/conv2d.ts";
-import { type Case, conv2d as convReference, conv2dVjpX } from "../../kernels/conv2d.reference.ts";
 import { affine, softplus, sqrt, square } from "../../kernels/elementwise.ts";
 import { mean, sum, sumSquares } from "../../kernels/reduce.ts";
 import { valueAndGrad, vjp } from "../../src/autograd/vjp.ts";
@@ -24,17 +24,26 @@ const data = {
 function penalty(a: Float64Array, b: Float64Array): number {
   const z = convReference(first, data.x, a);
   const through = conv2dVjpX(second, new Float64Array(N * 4).fill(1), b);
-  const g = conv2dVjpX(first, through.map((v, i) => v / (1 + Math.exp(-(z[i] as number)))), a);
+  const g = conv2dVjpX(
+    first,
+    through.map((v, i) => v / (1 + Math.exp(-(z[i] as number)))),
+    a,
+  );
   const each = g.length / N;
   let total = 0;
-  for (let n = 0; n < N; n++) total += (Math.sqrt(g.subarray(n * each, (n + 1) * each).reduce((s, v) => s + v * v, 0)) - 1) ** 2 / N;
+  for (let n = 0; n < N; n++)
+    total += (Math.sqrt(g.subarray(n * each, (n + 1) * each).reduce((s, v) => s + v * v, 0)) - 1) ** 2 / N;
   return total;
 }
 
 const slope = (da: ArrayLike<number>, db: ArrayLike<number>): number => {
   const length = Math.hypot(...Array.from(da), ...Array.from(db));
   const h = 1e-5 / length;
-  const at = (s: number) => penalty(data.a.map((v, i) => v + s * h * (da[i] as number)), data.b.map((v, i) => v + s * h * (db[i] as number)));
+  const at = (s: number) =>
+    penalty(
+      data.a.map((v, i) => v + s * h * (da[i] as number)),
+      data.b.map((v, i) => v + s * h * (db[i] as number)),
+    );
   return (at(1) - at(-1)) / (2 * h);
 };
 

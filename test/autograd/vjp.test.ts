@@ -27,7 +27,11 @@ test("a value used twice gets both gradients, trees keep their shape", async () 
 });
 
 test("an input that nothing depends on gets zeros", async () => {
-  const { grads } = await evaluate(() => ({ grads: vjp((a: Tensor, _b: Tensor) => square(a), tensor([2], [1, 2]), tensor([1], [9])).pullback(tensor([2], [1, 1])) }));
+  const { grads } = await evaluate(() => ({
+    grads: vjp((a: Tensor, _b: Tensor) => square(a), tensor([2], [1, 2]), tensor([1], [9])).pullback(
+      tensor([2], [1, 1]),
+    ),
+  }));
   expect(grads.map((g) => [...g])).toEqual([[2, 4], [0]]);
 });
 
@@ -60,7 +64,9 @@ test("checkpoint gives the same gradient and holds less", async () => {
     const big = () => tensor([64, 64, 64], asF32(normals(64 ** 3, 1)));
     const w = () => tensor([64], asF32(normals(64, 2)));
     pool.peakBytes = 0;
-    const { out } = await evaluate(() => ({ out: valueAndGrad((p: { x: Tensor; w: Tensor }) => sum(square(f(p.x, p.w))))({ x: big(), w: w() }) }));
+    const { out } = await evaluate(() => ({
+      out: valueAndGrad((p: { x: Tensor; w: Tensor }) => sum(square(f(p.x, p.w))))({ x: big(), w: w() }),
+    }));
     return { out, bytes: pool.peakBytes };
   };
   const light = checkpoint(body);
@@ -91,7 +97,8 @@ test("says which op and which input has no rule, and which cannot be differentia
     const bare = op({ name: "bare", forward: ([x]) => ({ out: lincomb(2, x as Tensor) }) });
     expect(() => valueAndGrad((x: Tensor) => sum(bare([x], {})))(input())).toThrow(/^bare: .*no gradient rule/);
     const twice = (x: Tensor) => {
-      const norm = (z: Tensor) => mean(square(groupNorm(reshape(z, [2, 1, 3, 4]), undefined, undefined, { groups: 2 })));
+      const norm = (z: Tensor) =>
+        mean(square(groupNorm(reshape(z, [2, 1, 3, 4]), undefined, undefined, { groups: 2 })));
       return sum(square(vjp(norm, x).pullback(tensor([], [1]))[0]));
     };
     expect(() => valueAndGrad(twice)(input())).toThrow(/cannot be differentiated again/);

@@ -47,7 +47,7 @@ test("freed buffers come back from the pool, also before the work on them is don
   using open = await openGpu();
   const x = tensor([1000], new Float32Array(1000).fill(1));
   let y = lincomb(1, x);
-  for (let k = 0; k < 500; k++) y = scope(() => (lincomb(1, y), lincomb(0.5, y, 0.5, x)));
+  for (let k = 0; k < 500; k++) y = scope(() => lincomb(0.5, lincomb(1, y), 0.5, x));
   await open.idle();
   expect(open.pool.freeBytes / 4096).toBeLessThan(600);
   expect((await y.read())[7]).toBeCloseTo(1, 6);
@@ -76,12 +76,17 @@ test("a shader that does not compile names its file and line, through includes",
 });
 
 test("reflects names, types and tunables from the text", () => {
-  const layout = reflect("//@ a.wgsl:1\noverride WG: u32 = 64;\nstruct Params { n: u32, c: f32 }\n@group(0) @binding(0) var<storage, read> x: array<V>;\n@group(0) @binding(1) var<storage, read_write> y: array<f32>;\n@group(1) @binding(0) var<uniform> p: Params;");
+  const layout = reflect(
+    "//@ a.wgsl:1\noverride WG: u32 = 64;\nstruct Params { n: u32, c: f32 }\n@group(0) @binding(0) var<storage, read> x: array<V>;\n@group(0) @binding(1) var<storage, read_write> y: array<f32>;\n@group(1) @binding(0) var<uniform> p: Params;",
+  );
   expect(layout).toEqual({
     stem: "a",
     inputs: [{ name: "x", index: 0, type: "V" }],
     outputs: [{ name: "y", index: 1, type: "f32" }],
-    params: [{ name: "n", type: "u32" }, { name: "c", type: "f32" }],
+    params: [
+      { name: "n", type: "u32" },
+      { name: "c", type: "f32" },
+    ],
     overrides: { WG: 64 },
   });
   expect(locate("alias Elem = f32;\n//@ a.wgsl:1\nfirst\nsecond", 4)).toBe("a.wgsl:2");
@@ -90,7 +95,9 @@ test("reflects names, types and tunables from the text", () => {
 test("a tensor over the limit is refused with the numbers, and nothing is broken after", async () => {
   using open = await openGpu();
   const allowed = open.device.limits.maxStorageBufferBindingSize;
-  expect(() => empty([allowed])).toThrow(`${4 * allowed} bytes wanted, this adapter binds at most ${Math.min(allowed, open.device.limits.maxBufferSize)}`);
+  expect(() => empty([allowed])).toThrow(
+    `${4 * allowed} bytes wanted, this adapter binds at most ${Math.min(allowed, open.device.limits.maxBufferSize)}`,
+  );
   expect([...(await lincomb(1, tensor([1], [5])).read())]).toEqual([5]);
 });
 

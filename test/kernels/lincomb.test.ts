@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { lincomb } from "../../kernels/lincomb.ts";
 import { lincomb as reference } from "../../kernels/lincomb.reference.ts";
+import { lincomb } from "../../kernels/lincomb.ts";
 import { valueAndGrad, vjp } from "../../src/autograd/vjp.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
@@ -15,18 +15,25 @@ test.each([[[1]], [[7, 3]], [[2, 5, 4, 4]], [[65_536, 65]]])("adds up to six ten
   const data = Array.from({ length: terms }, (_, k) => asF32(normals(Math.min(n, 4096), k + 1)));
   const full = data.map((d) => Float32Array.from({ length: n }, (_, i) => d[i % d.length] as number));
   const factors = [1.5, -2, 0, 0.25, 3, 1].slice(0, terms);
-  const { y } = await evaluate(() => ({ y: lincomb(...full.flatMap((d, k) => [factors[k] as number, tensor(shape, d)])) }));
+  const { y } = await evaluate(() => ({
+    y: lincomb(...full.flatMap((d, k) => [factors[k] as number, tensor(shape, d)])),
+  }));
   expectClose(y, reference(factors, full), { l2: 1e-6 });
 });
 
 test("a factor of zero drops a term that is not finite", async () => {
-  const { y } = await evaluate(() => ({ y: lincomb(2, tensor([2], [1, 2]), 0, tensor([2], [Number.NaN, Number.POSITIVE_INFINITY])) }));
+  const { y } = await evaluate(() => ({
+    y: lincomb(2, tensor([2], [1, 2]), 0, tensor([2], [Number.NaN, Number.POSITIVE_INFINITY])),
+  }));
   expect([...y]).toEqual([2, 4]);
 });
 
 test("f16 and complex tensors", async () => {
   const x = asF32(normals(30, 3));
-  const out = await evaluate(() => ({ h: lincomb(0.5, tensor([5, 6], x, "f16")), c: lincomb(3, tensor([15], x, "c64")) }));
+  const out = await evaluate(() => ({
+    h: lincomb(0.5, tensor([5, 6], x, "f16")),
+    c: lincomb(3, tensor([15], x, "c64")),
+  }));
   expectClose(out.h, reference([0.5], [x]), { l2: 5e-4 });
   expectClose(out.c, reference([3], [x]), { l2: 1e-6 });
 });
@@ -38,7 +45,10 @@ test("its gradient, and the gradient of that", async () => {
     const one = valueAndGrad((p: Tensor) => lincomb(5, lincomb(2, p)))(tensor([1], [7]));
     return { grads: pullback(tensor([3], [1, 10, 100])), one };
   });
-  expect(out.grads.map((g) => [...g])).toEqual([[3, 30, 300], [-3, -30, -300]]);
+  expect(out.grads.map((g) => [...g])).toEqual([
+    [3, 30, 300],
+    [-3, -30, -300],
+  ]);
   expect([out.one.value[0], out.one.grad[0]]).toEqual([70, 10]);
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { tiles, untile } from "../../kernels/tiles.ts";
 import { tiles as tilesReference, untile as untileReference } from "../../kernels/tiles.reference.ts";
+import { tiles, untile } from "../../kernels/tiles.ts";
 import { vjp } from "../../src/autograd/vjp.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
@@ -20,13 +20,23 @@ const cases: Case[] = [
 
 describe.each(["f32", "f16"] as const)("in %s", (dtype) => {
   test.each(cases)("cuts %j into tiles of %i every %i, and adds them up", async (picture, tile, stride) => {
-    const x = asF32(normals(picture.reduce((a, b) => a * b), 2));
+    const x = asF32(
+      normals(
+        picture.reduce((a, b) => a * b),
+        2,
+      ),
+    );
     const cut = tilesReference(x, picture, tile, stride);
     const out = await evaluate(() => {
       const t = tiles(tensor(picture, x, dtype), { tile, stride });
       const { pullback } = vjp((p) => tiles(p, { tile, stride }), tensor(picture, x, dtype));
       const back = vjp((p) => untile(p, picture, { tile, stride }), t);
-      return { t, sum: untile(t, picture, { tile, stride }), dx: pullback(t)[0], dt: back.pullback(tensor(picture, x, dtype))[0] };
+      return {
+        t,
+        sum: untile(t, picture, { tile, stride }),
+        dx: pullback(t)[0],
+        dt: back.pullback(tensor(picture, x, dtype))[0],
+      };
     });
     const l2 = dtype === "f32" ? 1e-6 : 2e-3;
     expectClose(out.t, cut, { l2 });
@@ -39,7 +49,9 @@ describe.each(["f32", "f16"] as const)("in %s", (dtype) => {
 
 test("refuses a picture that the tiles do not cover", async () => {
   await evaluate(() => {
-    expect(() => tiles(tensor([1, 5, 5, 1], new Float32Array(25)), { tile: 4, stride: 3 })).toThrow("do not cover [1,5,5,1] exactly");
+    expect(() => tiles(tensor([1, 5, 5, 1], new Float32Array(25)), { tile: 4, stride: 3 })).toThrow(
+      "do not cover [1,5,5,1] exactly",
+    );
     return [];
   });
 });

@@ -21,7 +21,11 @@ export function relativeL2(got: ArrayLike<number>, want: ArrayLike<number>): num
 const worst = new Map<string, number>();
 
 /** Fails with the worst element named: index, got, want, multiple of the tolerance. Returns the relative L2 error. */
-export function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, { l2 = 1e-5, max }: Tolerance = {}): number {
+export function expectClose(
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  { l2 = 1e-5, max }: Tolerance = {},
+): number {
   expect(got.length, "number of elements").toBe(want.length);
   const error = relativeL2(got, want);
   let at = 0;
@@ -39,9 +43,13 @@ export function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, { l
   if (want.length) {
     const zero = scale === 0;
     if (zero ? !(biggest <= l2) : !(error <= l2))
-      expect.fail(`relative L2 error ${error.toExponential(2)} is ${(error / l2).toFixed(1)} times the tolerance ${l2}; ${detail}`);
+      expect.fail(
+        `relative L2 error ${error.toExponential(2)} is ${(error / l2).toFixed(1)} times the tolerance ${l2}; ${detail}`,
+      );
     if (max !== undefined && !(biggest <= max * (scale || 1)))
-      expect.fail(`largest error ${biggest.toExponential(2)} is ${(biggest / max / (scale || 1)).toFixed(1)} times the tolerance; ${detail}`);
+      expect.fail(
+        `largest error ${biggest.toExponential(2)} is ${(biggest / max / (scale || 1)).toFixed(1)} times the tolerance; ${detail}`,
+      );
   }
   const name = expect.getState().testPath?.split("/").pop()?.replace(".test.ts", "") ?? "";
   worst.set(name, Math.max(worst.get(name) ?? 0, want.length ? error : 0));
@@ -49,4 +57,5 @@ export function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, { l
 }
 
 /** The largest error seen in this file so far, for the summary line. */
-export const worstError = (): string => [...worst].map(([name, e]) => `${name}: worst relative L2 error ${e.toExponential(2)}`).join("\n");
+export const worstError = (): string =>
+  [...worst].map(([name, e]) => `${name}: worst relative L2 error ${e.toExponential(2)}`).join("\n");

@@ -22,11 +22,18 @@ export function stored(path: string): Map<string, Stored> | undefined {
     return undefined;
   }
   const file = parseSafetensors(new Uint8Array(readFileSync(full)));
-  return new Map(file.names.map((name) => [name, { shape: file.entry(name).shape, data: Float64Array.from(widen(file.entry(name))) }]));
+  return new Map(
+    file.names.map((name) => [
+      name,
+      { shape: file.entry(name).shape, data: Float64Array.from(widen(file.entry(name))) },
+    ]),
+  );
 }
 
 /** A golden case: its JSON and its tensors (`NAME.safetensors`, or `NAME.io.safetensors` with `io`). */
-export function golden(name: string): { json: Record<string, unknown>; tensors: Map<string, Stored>; io: Map<string, Stored> | undefined } | undefined {
+export function golden(
+  name: string,
+): { json: Record<string, unknown>; tensors: Map<string, Stored>; io: Map<string, Stored> | undefined } | undefined {
   const tensors = stored(`golden/${name}.safetensors`);
   if (!tensors) return undefined;
   const io = shared(`golden/${name}.io.safetensors`) ? stored(`golden/${name}.io.safetensors`) : undefined;

@@ -34,7 +34,11 @@ export function withGpu(): { readonly gpu: Gpu } {
   };
 }
 
-type Numbers<T> = T extends Tensor ? Float32Array : T extends readonly (infer U)[] ? Numbers<U>[] : { [K in keyof T]: Numbers<T[K]> };
+type Numbers<T> = T extends Tensor
+  ? Float32Array
+  : T extends readonly (infer U)[]
+    ? Numbers<U>[]
+    : { [K in keyof T]: Numbers<T[K]> };
 
 /** Runs fn in a scope, and reads and frees the tensors of the tree it returns. Without f16, skips a test that needs it. */
 export async function evaluate<T>(fn: () => T): Promise<Numbers<T>> {

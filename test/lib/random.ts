@@ -11,8 +11,9 @@ export function uniforms(count: number, seed = 1, low = -1, high = 1): Float64Ar
 
 export function normals(count: number, seed = 1): Float64Array {
   const u = uniforms(2 * count, seed, 0, 1);
-  return Float64Array.from({ length: count }, (_, i) =>
-    Math.sqrt(-2 * Math.log(1 - (u[2 * i] as number))) * Math.cos(2 * Math.PI * (u[2 * i + 1] as number)),
+  return Float64Array.from(
+    { length: count },
+    (_, i) => Math.sqrt(-2 * Math.log(1 - (u[2 * i] as number))) * Math.cos(2 * Math.PI * (u[2 * i + 1] as number)),
   );
 }
 

@@ -5,13 +5,35 @@ import { expect, test } from "vitest";
 import { parseSafetensors } from "../../src/weights/safetensors.ts";
 import { folder, json, proxel, start } from "../lib/command.ts";
 
-const SETTINGS = ["--size", "16", "--batch", "2", "--steps", "9", "--every", "1", "--save", "3", "--multipliers", "1", "--warmup", "4", "--seed", "7"];
+const SETTINGS = [
+  "--size",
+  "16",
+  "--batch",
+  "2",
+  "--steps",
+  "9",
+  "--every",
+  "1",
+  "--save",
+  "3",
+  "--multipliers",
+  "1",
+  "--warmup",
+  "4",
+  "--seed",
+  "7",
+];
 const tensors = (path: string) => {
   const file = parseSafetensors(new Uint8Array(readFileSync(path)));
   return new Map(file.names.map((name) => [name, Buffer.from(file.entry(name).bytes).toString("base64")]));
 };
 const steps = (dir: string) =>
-  existsSync(join(dir, "log.jsonl")) ? readFileSync(join(dir, "log.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line).step as number) : [];
+  existsSync(join(dir, "log.jsonl"))
+    ? readFileSync(join(dir, "log.jsonl"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).step as number)
+    : [];
 
 test("a run that was killed goes on to the same bits as one that was not", async () => {
   const whole = folder();

@@ -21,7 +21,12 @@ test("a scope frees all but what it returns; nested ones hand up; a throw frees 
   });
   expect(gpu.live).toBe(live + 1);
   dispose(kept);
-  expect(() => scope(() => { tensor([1], [1]); throw new Error("out"); })).toThrow("out");
+  expect(() =>
+    scope(() => {
+      tensor([1], [1]);
+      throw new Error("out");
+    }),
+  ).toThrow("out");
   expect(() => scope(() => Promise.resolve(tensor([1], [1])))).toThrow("synchronous");
   const free = scope(() => detached(() => tensor([1], [1])));
   expect(gpu.live).toBe(live + 1);
@@ -39,7 +44,10 @@ test("a view shares the buffer, which lives as long as either", async () => {
   const a = tensor([2, 3], [1, 2, 3, 4, 5, 6]);
   const b = reshape(a, [3, -1]);
   a.dispose();
-  expect([b.shape, [...(await b.read())]]).toEqual([[3, 2], [1, 2, 3, 4, 5, 6]]);
+  expect([b.shape, [...(await b.read())]]).toEqual([
+    [3, 2],
+    [1, 2, 3, 4, 5, 6],
+  ]);
   const c = scope(() => asReal(asComplex(b)));
   expect(c.shape).toEqual([3, 2]);
   dispose([b, c]);
@@ -49,7 +57,11 @@ test("a view shares the buffer, which lives as long as either", async () => {
 test("what is derived is made once, anew after a change, found through views, and freed with the buffer", async () => {
   const a = tensor([2], [1, 2]);
   let made = 0;
-  const twice = (t = a) => derived(t, "twice", () => (made++, lincomb(2, t)));
+  const twice = (t = a) =>
+    derived(t, "twice", () => {
+      made++;
+      return lincomb(2, t);
+    });
   twice();
   const view = reshape(a, [2]);
   expect(twice(view)).toBe(twice());
@@ -76,8 +88,19 @@ test("flat parameters lie in one buffer and are written as one", async () => {
 
 test("halves round to nearest, ties to even, with subnormals and infinities", () => {
   const cases: [number, number][] = [
-    [1, 0x3c00], [-2, 0xc000], [65504, 0x7bff], [65519, 0x7bff], [65520, 0x7c00], [2 ** -24, 1], [2 ** -25, 0], [1.5 * 2 ** -24, 2],
-    [2 ** -14, 0x0400], [1 + 2 ** -11, 0x3c00], [1 + 3 * 2 ** -11, 0x3c02], [-0, 0x8000], [Number.POSITIVE_INFINITY, 0x7c00],
+    [1, 0x3c00],
+    [-2, 0xc000],
+    [65504, 0x7bff],
+    [65519, 0x7bff],
+    [65520, 0x7c00],
+    [2 ** -24, 1],
+    [2 ** -25, 0],
+    [1.5 * 2 ** -24, 2],
+    [2 ** -14, 0x0400],
+    [1 + 2 ** -11, 0x3c00],
+    [1 + 3 * 2 ** -11, 0x3c02],
+    [-0, 0x8000],
+    [Number.POSITIVE_INFINITY, 0x7c00],
   ];
   for (const [x, bits] of cases) expect([x, toHalf(x)]).toEqual([x, bits]);
   for (let h = 0; h < 0x7c00; h += 7) expect(toHalf(fromHalf(h))).toBe(h);

@@ -12,7 +12,13 @@ const file = (header: unknown, data: Uint8Array = new Uint8Array(0), length?: nu
 };
 
 test("reads back what it writes, bit for bit, with names and metadata", () => {
-  const written = formatSafetensors({ "a.weight": { dtype: "F32", shape: [2, 1], bytes: bytes(1.5, -2) }, e: { dtype: "F32", shape: [0], bytes: bytes() } }, { kind: "test" });
+  const written = formatSafetensors(
+    {
+      "a.weight": { dtype: "F32", shape: [2, 1], bytes: bytes(1.5, -2) },
+      e: { dtype: "F32", shape: [0], bytes: bytes() },
+    },
+    { kind: "test" },
+  );
   const read = parseSafetensors(written);
   expect(read.names).toEqual(["a.weight", "e"]);
   expect(read.metadata).toEqual({ kind: "test" });
@@ -21,7 +27,13 @@ test("reads back what it writes, bit for bit, with names and metadata", () => {
 });
 
 test("widens every dtype", () => {
-  const wide = (dtype: never, raw: ArrayBufferLike, n: number) => [...widen(parseSafetensors(file({ t: { dtype, shape: [n], data_offsets: [0, raw.byteLength] } }, new Uint8Array(raw))).entry("t"))];
+  const wide = (dtype: never, raw: ArrayBufferLike, n: number) => [
+    ...widen(
+      parseSafetensors(
+        file({ t: { dtype, shape: [n], data_offsets: [0, raw.byteLength] } }, new Uint8Array(raw)),
+      ).entry("t"),
+    ),
+  ];
   expect(wide("F16" as never, new Uint16Array([0x3c00, 0xc000]).buffer, 2)).toEqual([1, -2]);
   expect(wide("BF16" as never, new Uint16Array([0x3f80, 0xc040]).buffer, 2)).toEqual([1, -3]);
   expect(wide("I64" as never, new BigInt64Array([-5n, 7n]).buffer, 2)).toEqual([-5, 7]);
@@ -40,7 +52,14 @@ test.each([
   ["a negative shape", one({ shape: [-1] }), "no shape"],
   ["offsets that do not match the shape", one({ shape: [2] }), "takes 8 bytes"],
   ["offsets beyond the file", one({ data_offsets: [4, 8] }), "of 4"],
-  ["overlap", file({ a: { dtype: "U8", shape: [3], data_offsets: [0, 3] }, b: { dtype: "U8", shape: [2], data_offsets: [2, 4] } }, bytes(1)), "overlap"],
+  [
+    "overlap",
+    file(
+      { a: { dtype: "U8", shape: [3], data_offsets: [0, 3] }, b: { dtype: "U8", shape: [2], data_offsets: [2, 4] } },
+      bytes(1),
+    ),
+    "overlap",
+  ],
 ])("refuses %s", (_, data, why) => {
   expect(() => parseSafetensors(data, "x.safetensors")).toThrow(why);
 });
