@@ -194,6 +194,14 @@ test("a large constant with a little noise, over 10^6 elements", async () => {
   expectClose(y, reference.groupNorm(x, { N: 1, HW: 512 * 512, C: 4, groups: 1, eps: 1e-6 }), { l2: 1e-5 });
 });
 
+test("more than 65,535 workgroups", async () => {
+  const N = 2_200_000;
+  const x = asF32(normals(4096, 6));
+  const full = Float64Array.from({ length: 2 * N }, (_, i) => x[i % 4093] as number);
+  const { y } = await evaluate(() => ({ y: groupNorm(tensor([N, 2], full), undefined, undefined, { groups: 1 }) }));
+  expectClose(y, reference.groupNorm(full, { N, HW: 1, C: 2, groups: 1 }), { l2: 2e-6 });
+});
+
 test("three dispatches forward, four back", async () => {
   const { recording } = fixture.gpu;
   await evaluate(() => {
