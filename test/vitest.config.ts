@@ -8,6 +8,7 @@ export default defineConfig({
   // `using` needs lowering on Node 20
   esbuild: { target: "es2022" },
   test: {
+    globalSetup: ["test/lib/build.ts"],
     include: ["test/**/*.test.ts"],
     exclude: ["test/web/**"],
     pool: "forks",

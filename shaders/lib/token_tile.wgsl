@@ -1,5 +1,5 @@
-// A tile of 4 RT rows x 32 columns for 8 RT threads (tx, ty): thread (tx, ty) has rows 4 ty + i and columns tx + 8 j, as
-// component j of a vector. Needs const RT. Channels come in slices of 4 vectors, staged by the caller.
+// A tile of 4 RT rows by 32 columns of tokens, for 8 RT threads.
+// Thread (tx, ty) has rows 4 ty + i and columns tx + 8 j, as component j of a vector. Needs const RT. Channels come in slices of 4 vectors, staged by the caller.
 // Loops that a compiler need not unroll have bounds it does not know: software adapters take minutes otherwise.
 const ROWS: u32 = 4u * RT;
 const THREADS: u32 = 8u * RT;

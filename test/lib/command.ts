@@ -1,19 +1,16 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-let built = false;
 
 /** A folder of its own for a test. */
 export const folder = (): string => mkdtempSync(join(tmpdir(), "proxel-"));
 
-/** Starts the command, built from the sources as they are. */
+/** Starts the command, which `build.ts` has built. */
 export function start(args: readonly string[]): ChildProcess {
-  if (!built) execFileSync(process.execPath, ["src/build/build.mjs", "--cli"], { cwd: root });
-  built = true;
   return spawn(process.execPath, [join(root, "dist/proxel.js"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
 }
 
