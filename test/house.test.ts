@@ -180,6 +180,13 @@ describe("the house", () => {
     }
   });
 
+  it("has no shader that depends on the size of a subgroup", () => {
+    none(
+      "subgroup operations",
+      shaders.filter((file) => /\bsubgroup\w*\b/.test(withoutComments(read(file)))),
+    );
+  });
+
   it("heads every shader with title, equation and dispatch", () => {
     const faults = shaders.flatMap((file) => {
       const lines = read(file).split("\n");
