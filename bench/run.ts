@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Gpu, openGpu } from "../src/gpu/open.ts";
 import { dispose, scope } from "../src/tensor/scope.ts";
+import { contest } from "./contest.ts";
 import { type Measured, measure, type Peak, peak } from "./measure.ts";
 import { report } from "./report.ts";
 import { MAKERS } from "./rows.ts";
@@ -14,14 +16,25 @@ const HELP = `bench: times every kernel at the shapes that the networks use
   --filter REGEX     only rows whose name matches
   --budget SECONDS   time for a row [3]
   --all              on a software adapter also rows beyond 2.5 GMAC
+  --peers            ours against ONNX Runtime, TensorFlow.js and jax-js, five interleaved rounds
   --json             print JSON lines in place of the table
   --out FOLDER       where results go [bench/results]`;
 
 /** Multiply-accumulates beyond which a processor takes too long. */
 const SMALL = 2.5e9;
 
+interface Machine {
+  adapter: string;
+  driver: string;
+  software: boolean;
+  commit: string;
+  /** Processes that wanted a core when the run began: beside it, what the machine was busy with. */
+  load: number;
+  date: string;
+}
+
 /** One line of the results: what was measured, on what, and how it stands against the adapter's own peak. */
-export interface Result extends Measured {
+export interface Result extends Measured, Machine {
   name: string;
   kind: string;
   flops: number;
@@ -32,11 +45,6 @@ export interface Result extends Measured {
   /** Of what a plain copy or a plain fma loop would need for it, whichever takes longer. */
   percent: number;
   peak: Peak;
-  adapter: string;
-  driver: string;
-  software: boolean;
-  commit: string;
-  date: string;
 }
 
 async function main(): Promise<number> {
@@ -46,6 +54,7 @@ async function main(): Promise<number> {
       budget: { type: "string", default: "3" },
       out: { type: "string", default: "bench/results" },
       all: { type: "boolean", default: false },
+      peers: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -59,16 +68,17 @@ async function main(): Promise<number> {
   if (!(budget > 0)) throw new TypeError(`bench: --budget must be a number of seconds above 0, got ${values.budget}`);
   const wanted = new RegExp(values.filter ?? "");
 
+  if (values.peers) {
+    const at = await machine();
+    const results = (await contest(wanted, say)).map((result) => ({ ...result, ...at }));
+    if (values.json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
+    append(results, values.out, "-peers");
+    return 0;
+  }
   using gpu = await openGpu();
   const top = await peak(gpu, { budget });
-  const machine = {
-    adapter: gpu.adapter,
-    driver: driverOf(gpu),
-    software: gpu.software,
-    commit: commit(),
-    date: new Date().toISOString(),
-  };
-  say(`${gpu.adapter} · copy ${top.copy.toFixed(1)} GB/s · fma ${top.fma.toFixed(1)} GFLOP/s · ${machine.commit}`);
+  const at = machineOf(gpu);
+  say(`${gpu.adapter} · copy ${top.copy.toFixed(1)} GB/s · fma ${top.fma.toFixed(1)} GFLOP/s · ${at.commit}`);
   say("row                                            median ms  quartiles         runs    GB/s  GFLOP/s  % of peak");
   const results: Result[] = [];
   let left = 0;
@@ -78,7 +88,7 @@ async function main(): Promise<number> {
       continue;
     }
     try {
-      const result = { ...summary(row, await time(gpu, row, budget), top), peak: top, ...machine };
+      const result = { ...summary(row, await time(gpu, row, budget), top), peak: top, ...at };
       results.push(result);
       process.stdout.write(`${values.json ? JSON.stringify(result) : line(result)}\n`);
     } catch (error) {
@@ -129,7 +139,26 @@ const line = ({ name, median, lower, upper, runs, gbs, gflops, percent }: Result
     (percent ? `${percent.toFixed(0)} %` : "").padStart(8),
   ].join(" ");
 
+const machineOf = (gpu: Gpu): Machine => ({
+  adapter: gpu.adapter,
+  driver: driverOf(gpu),
+  software: gpu.software,
+  commit: commit(),
+  load: loadavg()[0] as number,
+  date: new Date().toISOString(),
+});
+
+async function machine(): Promise<Machine> {
+  using gpu = await openGpu();
+  return machineOf(gpu);
+}
+
 function save(results: readonly Result[], folder: string): void {
+  append(results, folder);
+  if (results.length) writeFileSync(join(folder, "latest.html"), report(results));
+}
+
+function append(results: readonly Machine[], folder: string, suffix = ""): void {
   const [first] = results;
   if (!first) return;
   mkdirSync(folder, { recursive: true });
@@ -137,11 +166,8 @@ function save(results: readonly Result[], folder: string): void {
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-|-$/g, "");
-  appendFileSync(
-    join(folder, `${first.date.slice(0, 10)}-${adapter}.jsonl`),
-    results.map((r) => `${JSON.stringify(r)}\n`).join(""),
-  );
-  writeFileSync(join(folder, "latest.html"), report(results));
+  const file = join(folder, `${first.date.slice(0, 10)}-${adapter}${suffix}.jsonl`);
+  appendFileSync(file, results.map((r) => `${JSON.stringify(r)}\n`).join(""));
 }
 
 const driverOf = ({ device }: Gpu): string => {

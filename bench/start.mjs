@@ -1,4 +1,4 @@
-// node bench/start.mjs [--filter REGEX] [--budget SECONDS] [--all] [--json]: bundles the bench and runs it.
+// node bench/start.mjs [--filter REGEX] [--budget SECONDS] [--all] [--peers] [--json]: bundles the bench and runs it.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -6,7 +6,6 @@ import { build } from "esbuild";
 import { wgslEsbuild } from "../src/build/link.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const outfile = at("../dist/bench.js");
 // a kernel that is not there fails its own rows, when they are run
 const missing = {
   name: "missing",
@@ -17,8 +16,8 @@ const missing = {
 };
 await build({
   absWorkingDir: at(".."),
-  entryPoints: [at("run.ts")],
-  outfile,
+  entryPoints: { bench: at("run.ts"), bench_contestant: at("contestant.ts") },
+  outdir: at("../dist"),
   bundle: true,
   format: "esm",
   platform: "node",
@@ -27,4 +26,4 @@ await build({
   plugins: [missing, wgslEsbuild()],
   logLevel: "error",
 });
-await import(pathToFileURL(outfile).href);
+await import(pathToFileURL(at("../dist/bench.js")).href);
