@@ -124,7 +124,7 @@ export function admUnet(config: AdmConfig): Net {
           linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
         const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
         let emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
-        if (classes) emb = add(emb, matmul(oneHot(label, N, classes), p["label_emb.weight"] as Tensor));
+        if (classes) emb = add(emb, matmul(oneHot(label, N, classes), cast(p["label_emb.weight"] as Tensor, "f32")));
         emb = silu(emb); // every block begins with it
 
         const skips: Tensor[] = [];
