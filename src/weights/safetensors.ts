@@ -87,7 +87,7 @@ export function parseSafetensors(file: Uint8Array, name = "safetensors"): Safete
 
 /** The numbers of a stored tensor, as doubles or floats wide enough to hold them. */
 export function widen({ dtype, bytes }: StoredTensor): Float32Array | Float64Array {
-  const own = bytes.slice().buffer; // aligned
+  const own = new Uint8Array(bytes).buffer; // aligned; slice() of a Buffer would be a view
   switch (dtype) {
     case "F64":
       return new Float64Array(own);
