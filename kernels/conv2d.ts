@@ -43,7 +43,7 @@ export interface Pass {
   scale: number;
 }
 
-const pack = kernel<Packing>({
+const pack = kernel<Packing & { block: number }>({
   wgsl: wgslPack,
   params: (_, { G, ...p }) => ({ n: packedSize({ G, ...p }) / 4, ...p }),
   shapes: (_, p) => ({ packed: [packedSize(p)] }),
@@ -51,9 +51,10 @@ const pack = kernel<Packing>({
 });
 const packedSize = ({ G, KH, KW, I, O }: Packing): number => Math.max(4, G * KH * KW * I * 4 * Math.ceil(O / 4));
 
-const packed = (w: Tensor, p: Packing, dtype: Tensor["dtype"]): Tensor =>
-  derived(w, `conv2d ${dtype} ${Object.values(p)}`, () => {
-    const own = pack({ w }, p).packed as Tensor;
+/** `block` vectors of output channels lie together, tap after tap. */
+const packed = (w: Tensor, p: Packing, block: number, dtype: Tensor["dtype"]): Tensor =>
+  derived(w, `conv2d ${dtype} ${block} ${Object.values(p)}`, () => {
+    const own = pack({ w }, { ...p, block }).packed as Tensor;
     if (own.dtype === dtype) return own;
     const other = cast(own, dtype);
     own.dispose();
@@ -67,6 +68,10 @@ interface Run extends Packing, Pass {
   TX: number;
   TY: number;
   TN: number;
+  /** One tap, and all pixels in one row. */
+  pointwise: boolean;
+  /** Vectors of output channels that lie together in the packed weights. */
+  block: number;
   shape: Shape;
 }
 
@@ -84,7 +89,15 @@ function params({ bias, residual }: { bias?: Tensor; residual?: Tensor }, r: Run
       py: before[0],
       px: before[1],
     },
-    ...{ step_y: step[0], step_x: step[1], at_y: at[0], at_x: at[1], pixels: r.TX * r.TY, vectors: r.TN / 4 },
+    ...{
+      step_y: step[0],
+      step_x: step[1],
+      at_y: at[0],
+      at_x: at[1],
+      pixels: r.TX * r.TY,
+      vectors: r.TN / 4,
+      block: r.block,
+    },
     ...{ biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
   };
 }
@@ -95,7 +108,10 @@ const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
   grid: (_, { N, G, O, out: [OH, OW], TX, TY, TN }, wg) =>
     grid1d(N * Math.ceil(OH / TY) * Math.ceil(OW / TX) * G * Math.ceil(O / TN), wg),
   consts: (_, { TX, TY, TN, KW, stride }) => ({ TX, TY, TN: TN / 4, REACH: KW === 2 ? 3 : KW, SX: stride[1] }),
-  overrides: ({ x }) => ({ WG: (x as Tensor).storage.gpu.software ? 8 : 64 }),
+  overrides: ({ x }, { pointwise }) => ({
+    WG: (x as Tensor).storage.gpu.software ? 8 : 64,
+    ...(vector === 4 && { POINT: pointwise ? 1 : 0 }),
+  }),
 });
 const run = {
   direct: kernel<Run>(spec(wgsl, 4)),
@@ -118,15 +134,18 @@ function scheduled(x: Tensor, { G, I, O }: Packing, [OH, OW]: readonly [number, 
 
 /**
  * What one invocation computes: pixels by output channels. On software adapters 16 by 8 is the fastest, 8 by 8 takes a
- * quarter more time but compiles in half of its second or two: for layers that are soon done.
+ * quarter more time but compiles in half of its second or two: for layers that are soon done, and for 1x1, where it is
+ * no slower.
  */
 function tiling(
   vectors: boolean,
   N: number,
   { I, O, KH, KW }: Packing,
   { out: [OH, OW], stride }: Pass,
+  pointwise: boolean,
 ): Pick<Run, "TX" | "TY" | "TN"> {
-  const long = vectors && stride[1] === 1 && (OW % 16 === 0 || OW > 48) && N * OH * OW * KH * KW * I * O > 2e7;
+  const long =
+    vectors && !pointwise && stride[1] === 1 && (OW % 16 === 0 || OW > 48) && N * OH * OW * KH * KW * I * O > 2e7;
   return { TX: long ? 16 : OW > 4 ? 8 : 4, TY: 1, TN: vectors && O % 8 === 0 ? 8 : 4 };
 }
 
@@ -156,6 +175,8 @@ export function correlate(
   // one row of pixels: no tile hangs over an edge but the last
   if (pointwise) [N, H, W, out] = [1, 1, N * H * W, [1, N * H * W]];
   const by = schedule && !(I % 4 || O % 4) ? schedule : scheduled(x, packing, out);
+  const tile = tiling(by !== "any", N, packing, { ...pass, out }, pointwise);
+  const own = by === "direct" && x.storage.gpu.software;
   const size = {
     N,
     H,
@@ -163,9 +184,11 @@ export function correlate(
     out,
     whole: pointwise ? out : whole,
     shape,
-    ...tiling(by !== "any", N, packing, { ...pass, out }),
+    pointwise,
+    block: own ? tile.TN / 4 : Math.ceil(O / 4),
+    ...tile,
   };
-  const inputs = { x, w: KH ? packed(w, packing, x.dtype) : undefined, bias, residual };
+  const inputs = { x, w: KH ? packed(w, packing, size.block, x.dtype) : undefined, bias, residual };
   return run[by](inputs, { ...packing, ...pass, ...size }, y && { y }).y as Tensor;
 }
 
