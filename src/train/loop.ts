@@ -41,7 +41,12 @@ export async function* loop(options: LoopOptions): AsyncGenerator<Report> {
   let sum = tensor([], [0]);
   let since = 0;
   let began = performance.now();
-  let next = options.batch(root.fork(2 * start));
+  const draw = (step: number): Promise<Tensor> => {
+    const batch = options.batch(root.fork(2 * step));
+    batch.catch(() => {}); // a failure is met when its step comes; until then it must not end the process
+    return batch;
+  };
+  let next = draw(start);
   try {
     for (let step = start; step < schedule.steps; step++) {
       const batch = await next;
@@ -59,7 +64,7 @@ export async function* loop(options: LoopOptions): AsyncGenerator<Report> {
       gpu().recording.flush();
       batch.dispose();
       // the next batch is made while the GPU works; one step is in flight
-      if (step + 1 < schedule.steps) next = options.batch(root.fork(2 * (step + 1)));
+      if (step + 1 < schedule.steps) next = draw(step + 1);
       await gpu().idle();
       since++;
       if ((step + 1) % every === 0 || step + 1 === schedule.steps || signal?.aborted) {
