@@ -1,11 +1,10 @@
-import { parseArgs } from "node:util";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { contactSheet, type SheetRow } from "../io/contact_sheet.ts";
 import { writePicture } from "../io/picture.ts";
 import { scene } from "../io/scene.ts";
-import { defaultSolver, simulate, solverFor, TASKS, type Task } from "../tasks.ts";
-import { dispose } from "../tensor/scope.ts";
-import { number } from "./options.ts";
+import { plan } from "../pieces.ts";
+import { defaultSolver, solverFor, TASKS, type Task } from "../tasks.ts";
+import { checkTarget, number, parse } from "./options.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible } from "./progress.ts";
 import { solve } from "./solve.ts";
@@ -22,15 +21,12 @@ const TITLES: Record<Task, string> = {
 };
 
 export async function demo(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      size: { type: "string" },
-      steps: { type: "string" },
-      out: { type: "string", short: "o" },
-      json: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
+  const { values } = parse(argv, {
+    size: { type: "string" },
+    steps: { type: "string" },
+    out: { type: "string", short: "o" },
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
   });
   if (values.help) {
     console.log(HELP);
@@ -39,6 +35,7 @@ export async function demo(argv: string[]): Promise<number> {
   const size = number(values, "size", { min: 32, whole: true }) ?? 160;
   const steps = number(values, "steps", { min: 2, whole: true }) ?? 20;
   const out = values.out ?? "demo.png";
+  await checkTarget(out, { force: true });
   const { signal, done } = interruptible();
   try {
     using _ = await openGpu();
@@ -50,23 +47,17 @@ export async function demo(argv: string[]): Promise<number> {
     const rows: SheetRow[] = [];
     const results = [];
     for (const task of TASKS) {
-      const prepared = await simulate(truth, task, { seed: 0 });
-      const solver = solverFor(defaultSolver(task), prepared.sigmaNoise, { steps });
-      const { picture, ...figures } = await solve(prepared, solver, denoiser, {
-        seed: 0,
-        signal,
-        label: task.padEnd(8),
-        task,
-      });
-      dispose([prepared.y, prepared.A.holds]);
+      const job = await plan(truth, task, { simulated: true });
+      const solverOf = (sigmaNoise: number) => solverFor(defaultSolver(task), sigmaNoise, { steps });
+      const { picture, ...figures } = await solve(job, solverOf, denoiser, { seed: 0, signal, label: task.padEnd(8) });
       const [before, after] = [figures.psnrMeasurement ?? 0, figures.psnr ?? 0];
       console.error(
-        `${TITLES[task].padEnd(24)} ${before.toFixed(2)} -> ${after.toFixed(2)} dB   ${figures.nfe} calls, ${figures.seconds.toFixed(1)} s`,
+        `${TITLES[task].padEnd(24)} ${before.toFixed(2)} -> ${after.toFixed(2)} dB   ${figures.nfe} ${figures.nfe === 1 ? "call" : "calls"}, ${figures.seconds.toFixed(1)} s`,
       );
       rows.push({
         label: TITLES[task],
-        caption: `${before.toFixed(2)} dB → ${after.toFixed(2)} dB`,
-        pictures: [truth, prepared.shown, picture],
+        under: ["", `${before.toFixed(2)} dB`, `${after.toFixed(2)} dB`],
+        pictures: [truth, job.shown, picture],
       });
       results.push({ task, ...figures });
     }

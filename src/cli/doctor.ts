@@ -2,7 +2,6 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import {
   cacheFolder,
   DOCTOR,
@@ -16,6 +15,7 @@ import {
 } from "../gpu/driver.node.ts";
 import { installDriver } from "../gpu/driver_install.node.ts";
 import { type Probe, type ProbedAdapter, probe } from "../gpu/probe.node.ts";
+import { parse } from "./options.ts";
 import { version } from "./version.ts";
 
 const HELP = `proxel doctor [--install] [--json]
@@ -30,9 +30,10 @@ interface Finding extends Probe {
 }
 
 export async function doctor(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { install: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  const { values } = parse(argv, {
+    install: { type: "boolean" },
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
   });
   if (values.help) {
     console.log(HELP);

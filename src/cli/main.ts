@@ -18,6 +18,7 @@ const COMMANDS: Record<string, [about: string, load: () => Promise<Command>]> = 
     "restore a picture drawn by this program, four tasks on one sheet",
     async () => (await import("./demo.ts")).demo,
   ],
+  bench: ["time every kernel, in a clone of the sources", async () => (await import("./bench.ts")).bench],
   doctor: [
     "say which GPU will be used, why others were refused, and what to do",
     async () => (await import("./doctor.ts")).doctor,
@@ -77,7 +78,8 @@ function report(name: string, error: unknown): number {
     /^ERR_PARSE_ARGS/.test(code ?? "") ||
     ((error.constructor === TypeError || error.constructor === RangeError) && !fromTheEngine(error));
   if (input && !message.startsWith("internal:")) {
-    console.error(`proxel ${name}: ${message.split("\n")[0]}`);
+    // who: said once
+    console.error(`proxel ${name}: ${(message.split("\n")[0] as string).replace(new RegExp(`^${name}: `), "")}`);
     return 2;
   }
   console.error(error.stack);

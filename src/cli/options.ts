@@ -1,8 +1,11 @@
-import { extname } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { dirname, extname } from "node:path";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 import { readBytes } from "#platform";
+import { ProxelError } from "../errors.ts";
 import { parseNpy } from "../io/npy.ts";
-import { type Picture, readPicture, toGrey } from "../io/picture.ts";
-import { TASKS, type Task, type TaskOptions } from "../tasks.ts";
+import { checkOutput, formatOf, type Picture, readPicture, toGrey } from "../io/picture.ts";
+import { type Mask, TASKS, type Task, type TaskOptions } from "../tasks.ts";
 import { nearest } from "./nearest.ts";
 
 /** Options that restore, degrade and demo share. */
@@ -22,10 +25,72 @@ export const TASK_OPTIONS = {
 } as const;
 
 export const TASK_HELP = `  -t, --task NAME    deblur, sr, inpaint or denoise
-  --blur SIGMA       deblur: Gaussian, standard deviation in pixels [3]     --psf FILE   any kernel (picture or .npy)
+  --blur SIGMA       deblur: Gaussian of this standard deviation, in pixels [3]
+  --psf FILE         deblur: any other kernel, a picture or .npy; its sum is made 1
   --scale N          sr: factor [4]
-  --mask FILE        inpaint: a picture of the same size, white where known
-  --noise X          standard deviation in [0, 1] units`;
+  --mask FILE        inpaint: a picture or .npy of the same size, white (1) where known
+  --noise X          standard deviation, black being 0 and white 1`;
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** `parseArgs`, which also takes `--noise -1` for a number, and says in one line what was meant. */
+export function parse<T extends Options>(argv: readonly string[], options: T, allowPositionals = false) {
+  const takesValue = (word: string) => {
+    const name = word.startsWith("--")
+      ? word.slice(2)
+      : Object.keys(options).find((k) => `-${options[k]?.short}` === word);
+    return name !== undefined && options[name]?.type === "string";
+  };
+  const args: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const [word, next] = [argv[i] as string, argv[i + 1]];
+    if (word === "--") {
+      args.push(...argv.slice(i));
+      break;
+    }
+    if (takesValue(word) && next !== undefined && /^-[\d.]/.test(next)) {
+      args.push(word.startsWith("--") ? `${word}=${next}` : `${word}${next}`);
+      i++;
+    } else args.push(word);
+  }
+  try {
+    return parseArgs({ args, options, allowPositionals });
+  } catch (error) {
+    throw explained(error as Error, Object.keys(options));
+  }
+}
+
+function explained(error: Error, names: string[]): Error {
+  const { code } = error as NodeJS.ErrnoException;
+  const [, option = ""] = /'(?:-\w, )?(-[^' ]+)/.exec(error.message) ?? [];
+  switch (code) {
+    case "ERR_PARSE_ARGS_UNKNOWN_OPTION": {
+      const near = nearest(option.replace(/^-+/, ""), names);
+      return new ProxelError(`unknown option ${option}; ${near ? `did you mean --${near}?` : "--help lists them"}`);
+    }
+    case "ERR_PARSE_ARGS_INVALID_OPTION_VALUE":
+      return new ProxelError(
+        /does not take/.test(error.message)
+          ? `${option} takes no value`
+          : `${option} expects a value; one that begins with - is written ${option}=-...`,
+      );
+    case "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL":
+      return new ProxelError(`${/'([^']*)'/.exec(error.message)?.[1]}: not expected here; --help shows what is`);
+    default:
+      return error;
+  }
+}
+
+/** Refuses what could not be written later: no such folder, a folder in its place, a file that is there. */
+export async function checkTarget(path: string, options: { force: boolean }): Promise<void> {
+  formatOf(path);
+  await checkOutput(path, options);
+  if (!existsSync(dirname(path)))
+    throw new ProxelError(`${path}: the folder ${dirname(path)} does not exist; create it first`);
+  if (isFolder(path)) throw new ProxelError(`${path}: this is a folder; a file was expected`);
+}
+
+export const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
 type Values = { readonly [name: string]: string | boolean | string[] | undefined };
 
@@ -61,6 +126,8 @@ export async function taskOptions(values: Values, task: Task): Promise<TaskOptio
   for (const [name, of] of Object.entries(only))
     if (values[name] !== undefined && of !== task)
       throw new TypeError(`--${name} belongs to --task ${of}, this is ${task}`);
+  if (values.blur !== undefined && values.psf !== undefined)
+    throw new TypeError("--blur and --psf are two kernels; give one of them");
   const blur = number(values, "blur", { above: 0 });
   const scale = number(values, "scale", { min: 2, whole: true });
   return {
@@ -71,22 +138,19 @@ export async function taskOptions(values: Values, task: Task): Promise<TaskOptio
   };
 }
 
-/** A kernel from a grey picture or a 2-D .npy. It may have negative weights; it is normalised to sum 1. */
+/** A kernel from a grey picture or a 2-D .npy. It may have negative weights. */
 async function readPsf(path: string): Promise<number[][]> {
-  const { width, height, data } =
-    extname(path) === ".npy"
-      ? plane(parseNpy(await readBytes(path), path) as Plane, path)
-      : unit(await readPicture(path));
-  const sum = data.reduce((a, b) => a + b, 0);
-  if (!(Math.abs(sum) > 1e-9) || !Number.isFinite(sum))
-    throw new RangeError(`${path}: the weights of a point spread function must not sum to ${sum}`);
-  return Array.from({ length: height }, (_, y) => [...data.subarray(y * width, (y + 1) * width)].map((v) => v / sum));
+  const { width, height, data } = isNpy(path) ? await plane(path) : unit(await readPicture(path));
+  return Array.from({ length: height }, (_, y) => [...data.subarray(y * width, (y + 1) * width)]);
 }
 
-async function readMask(path: string): Promise<NonNullable<TaskOptions["mask"]>> {
-  const { width, height, data } = unit(await readPicture(path));
+async function readMask(path: string): Promise<Mask> {
+  const { width, height, data } = isNpy(path) ? await plane(path) : unit(await readPicture(path));
+  if (!data.some((v) => v > 0.5)) throw new RangeError(`${path}: the mask knows no pixel; white (1) is known`);
   return { width, height, data: data.map((v) => (v > 0.5 ? 1 : 0)) };
 }
+
+const isNpy = (path: string): boolean => extname(path).toLowerCase() === ".npy";
 
 /** Grey, [0, 1]. */
 function unit(p: Picture) {
@@ -94,26 +158,30 @@ function unit(p: Picture) {
   return { width, height, data: Float32Array.from(data, (v) => (v + 1) / 2) };
 }
 
-type Plane = { shape: number[]; data: ArrayLike<number> };
-
-function plane({ shape, data }: Plane, path: string) {
-  if (shape.length !== 2) throw new TypeError(`${path}: expected an array of two axes, got [${shape}]`);
-  return { height: shape[0] as number, width: shape[1] as number, data: Float32Array.from(data) };
+/** Real, finite numbers of a .npy, its axes within these. */
+async function numbers(path: string, most: 2 | 3) {
+  const { shape, data, dtype } = parseNpy(await readBytes(path), path);
+  const [height = 0, width = 0, channels = 1] = shape;
+  const fits = shape.length >= 2 && shape.length <= most && (channels === 1 || channels === 3) && height * width > 0;
+  if (!fits || dtype === "c64")
+    throw new TypeError(
+      `${path}: expected an array [H, W]${most === 3 ? " or [H, W, 3]" : ""} of real numbers, got ${dtype} [${shape}]`,
+    );
+  const values = Float32Array.from(data as ArrayLike<number | bigint>, Number);
+  const odd = values.find((v) => !Number.isFinite(v));
+  if (odd !== undefined) throw new RangeError(`${path}: expected finite numbers, got ${odd}`);
+  return { width, height, channels: channels as 1 | 3, values, bytes: dtype === "u8" };
 }
 
-/** A picture, or a measurement in .npy: [H, W], [H, W, 1] or [H, W, 3] in [0, 1] units, not clipped. */
+async function plane(path: string) {
+  const { width, height, values } = await numbers(path, 2);
+  return { width, height, data: values };
+}
+
+/** A picture, or a measurement in .npy: [H, W], [H, W, 1] or [H, W, 3], 0 black, 1 white (bytes: 255), not clipped. */
 export async function readInput(path: string): Promise<Picture> {
-  if (extname(path) !== ".npy") return readPicture(path);
-  const { shape, data, dtype } = parseNpy(await readBytes(path), path);
-  const [height, width, channels = 1] = shape as [number, number, number?];
-  if (shape.length < 2 || shape.length > 3 || (channels !== 1 && channels !== 3) || dtype === "c64")
-    throw new TypeError(`${path}: expected an array [H, W] or [H, W, 3] of real numbers, got ${dtype} [${shape}]`);
-  return {
-    width,
-    height,
-    channels,
-    data: Float32Array.from(data as ArrayLike<number>, (v) => 2 * v - 1),
-    bits: 8,
-    name: path,
-  };
+  if (!isNpy(path)) return readPicture(path);
+  const { width, height, channels, values, bytes } = await numbers(path, 3);
+  const white = bytes ? 255 : 1;
+  return { width, height, channels, data: values.map((v) => (2 * v) / white - 1), bits: 8, name: path };
 }

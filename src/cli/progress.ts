@@ -9,12 +9,20 @@ export interface Progress {
 export function progress(label: string, total: number, { quiet = false } = {}): Progress {
   if (quiet) return { update() {}, stop() {} };
   if (!process.stderr.isTTY) {
-    let said = performance.now();
+    const began = performance.now();
+    let first: { done: number; at: number } | undefined;
+    let said = began;
     return {
       update(done, note = "") {
-        if (performance.now() - said < 10_000 && done < total) return;
-        said = performance.now();
-        console.error(`${label} ${done}/${total} ${note}`.trimEnd());
+        const now = performance.now();
+        first ??= { done, at: now };
+        if (now - said < 10_000 || done >= total) return;
+        said = now;
+        // what one step took: since the first report, where there is a second
+        const each = done > first.done ? (now - first.at) / (done - first.done) : (now - began) / Math.max(1, done);
+        console.error(
+          `${label} ${done}/${total} ${note} left ${clock((each * (total - done)) / 1000)}`.replace(/ +/g, " "),
+        );
       },
       stop() {},
     };
@@ -30,12 +38,29 @@ export function progress(label: string, total: number, { quiet = false } = {}): 
   return { update: (done, note = "") => bar.update(done, { note }), stop: () => bar.stop() };
 }
 
-/** Aborts on Ctrl-C; a second one ends the process at once. `done` lets go of the signal. */
-export function interruptible(): { signal: AbortSignal; done(): void } {
+/** 75 -> 1:15 */
+export function clock(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  const two = (n: number) => String(n).padStart(2, "0");
+  return s < 3600
+    ? `${Math.floor(s / 60)}:${two(s % 60)}`
+    : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+/**
+ * Aborts on Ctrl-C; a second one ends the process at once, and so do `patience` milliseconds of it still running, since
+ * one call of the network may take long. Files are written in one go, so none is left in halves. `done` lets go.
+ */
+export function interruptible({ patience = 2000 } = {}): { signal: AbortSignal; done(): void } {
   const controller = new AbortController();
   const onSignal = () => {
     if (controller.signal.aborted) process.exit(130);
     controller.abort();
+    if (!Number.isFinite(patience)) return;
+    setTimeout(() => {
+      console.error("interrupted");
+      process.exit(130);
+    }, patience).unref();
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);

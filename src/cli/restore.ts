@@ -1,11 +1,21 @@
 import { basename, extname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { makeFolder } from "#platform";
 import { gpu, openGpu } from "../gpu/open.ts";
-import { centreCrop, checkOutput, formatOf, writePicture } from "../io/picture.ts";
-import { defaultSolver, measured, type Prepared, SOLVERS, simulate, solverFor, type Task } from "../tasks.ts";
-import { dispose } from "../tensor/scope.ts";
-import { number, oneOf, readInput, TASK_HELP, TASK_OPTIONS, taskFrom, taskOptions } from "./options.ts";
+import { centreCrop, type Picture, writePicture } from "../io/picture.ts";
+import { plan } from "../pieces.ts";
+import { defaultSolver, type Mask, SOLVERS, solverFor, type Task } from "../tasks.ts";
+import {
+  checkTarget,
+  isFolder,
+  number,
+  oneOf,
+  parse,
+  readInput,
+  TASK_HELP,
+  TASK_OPTIONS,
+  taskFrom,
+  taskOptions,
+} from "./options.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible } from "./progress.ts";
 import { type Outcome, solve } from "./solve.ts";
@@ -14,22 +24,26 @@ const HELP = `proxel restore: restore pictures with a diffusion prior
 
   proxel restore PICTURE ... --task NAME [options] -o OUT
 
-  PICTURE ...        PNG, JPEG, WebP, or a measurement in .npy
+  PICTURE ...        PNG, JPEG, WebP, or a measurement in .npy ([H, W] or [H, W, 3] in 0..1)
 ${TASK_HELP}; estimated when left out
   --simulate         degrade the picture first, so that the truth is known and PSNR can be told
-                     (noise then is 0.05, 0.1 for denoise; the inpainting mask a box of a quarter of the side)
-  --solver NAME      diffpir, or denoise (one call of the network)      [denoise for --task denoise, else diffpir]
-  --steps N [20]     --seed N [0]     --lambda X   --zeta X             (diffpir)
-  --prior FILE       weights                                            [the prior that comes with the package]
+                     (noise is then 0.05, for denoise 0.1; the hole a box of a quarter of the sides)
+  --solver NAME      diffpir, or denoise: one call of the network
+                     [denoise for --task denoise, else diffpir]
+  --steps N [20]     --lambda X [1]    --zeta X [1]    of diffpir
+  --seed N [0]       draws other noise
+  --prior FILE       weights [those that come with the package]
   --size N           the centre N x N of the picture only
-  -o, --out OUT      a file, or a folder when there are several pictures
-  -f, --force        replace what is there          --json   one object as the last line of stdout`;
+  --piece N          restore in overlapping pieces of at most N pixels a side
+                     [only where the adapter cannot hold the whole picture]
+  -o, --out OUT      .png, .jpg or .webp; a folder when there are several pictures
+  -f, --force        replace what is there
+  --json             one object as the last line of stdout`;
 
 export async function restore(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
+  const { values, positionals } = parse(
+    argv,
+    {
       ...TASK_OPTIONS,
       simulate: { type: "boolean" },
       solver: { type: "string" },
@@ -37,37 +51,44 @@ export async function restore(argv: string[]): Promise<number> {
       lambda: { type: "string" },
       zeta: { type: "string" },
       prior: { type: "string" },
+      piece: { type: "string" },
     },
-  });
+    true,
+  );
   if (values.help) {
     console.log(HELP);
     return 0;
   }
-  if (!positionals.length) throw new TypeError("restore: which picture? `proxel restore --help` shows how");
+  if (!positionals.length) throw new TypeError("which picture? `proxel restore --help` shows how");
   const { out } = values;
-  if (!out) throw new TypeError("restore: say where the result goes: -o OUT.png");
+  if (!out) throw new TypeError("say where the result goes: -o OUT.png");
   const task = taskFrom(values);
   const name = oneOf("--solver", values.solver ?? defaultSolver(task), SOLVERS);
   const noise = number(values, "noise", { above: 0 });
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   const size = number(values, "size", { min: 8, whole: true });
+  const piece = number(values, "piece", { min: 8, whole: true });
   const settings = {
     steps: number(values, "steps", { min: 1, whole: true }),
     lambda: number(values, "lambda", { above: 0 }),
     zeta: number(values, "zeta", { min: 0 }),
   };
   const options = await taskOptions(values, task);
-  const many = positionals.length > 1 || !extname(out);
+  const many = positionals.length > 1 || !extname(out) || isFolder(out);
+  if (positionals.length > 1 && extname(out) && !isFolder(out))
+    throw new TypeError(`${out}: one file for ${positionals.length} pictures; give a folder`);
   const outputs = positionals.map((path) => (many ? join(out, `${basename(path, extname(path))}.png`) : out));
   const twice = outputs.find((path, i) => outputs.indexOf(path) !== i);
-  if (twice) throw new TypeError(`restore: two pictures would both be written to ${twice}; restore them apart`);
+  if (twice) throw new TypeError(`two pictures would both be written to ${twice}; restore them apart`);
   // everything is looked at before anything is computed
-  const inputs = [];
+  const inputs: { path: string; output: string; picture: Picture; mask?: Mask | undefined }[] = [];
+  if (many) await makeFolder(out);
   for (const [i, path] of positionals.entries()) {
-    formatOf(outputs[i] as string);
-    await checkOutput(outputs[i] as string, { force: values.force ?? false });
-    const picture = await readInput(path);
-    inputs.push(size === undefined ? picture : centreCrop(picture, size));
+    const output = outputs[i] as string;
+    await checkTarget(output, { force: values.force ?? false });
+    const whole = await readInput(path);
+    const picture = size === undefined ? whole : centreCrop(whole, size);
+    inputs.push({ path, output, picture, mask: maskFor(options.mask, picture, whole) });
   }
 
   const began = performance.now();
@@ -75,71 +96,68 @@ export async function restore(argv: string[]): Promise<number> {
   try {
     using _ = await openGpu();
     using denoiser = await openPrior(values.prior);
-    if (many) await makeFolder(out);
     const opened = (performance.now() - began) / 1000;
     const images: Row[] = [];
-    let shared: { steps: number; noise: number } | undefined;
-    for (const [i, input] of inputs.entries()) {
-      const more = noise === undefined ? {} : { noise };
-      const prepared: Prepared = values.simulate
-        ? await simulate(input, task, { ...options, ...more, seed })
-        : await measured(input, task, { ...options, ...more });
-      const { sigmaNoise, estimated } = prepared;
-      if (estimated)
-        console.error(
-          `${positionals[i]}: noise estimated at ${(sigmaNoise / 2).toFixed(4)} of the range; --noise says otherwise`,
-        );
-      const solver = solverFor(name, sigmaNoise, settings);
-      shared ??= { steps: solver.steps, noise: sigmaNoise / 2 };
-      const result = await solve(prepared, solver, denoiser, {
+    let steps = 0;
+    let setupSeconds = opened;
+    for (const { path, output, picture: input, mask } of inputs) {
+      const job = await plan(input, task, {
+        ...options,
+        ...(mask && { mask }),
+        simulated: values.simulate,
+        noise,
         seed,
-        signal,
-        task,
-        label: basename(positionals[i] as string),
+        piece,
       });
-      dispose([prepared.y, prepared.A.holds]);
-      const { picture, ...figures } = result;
-      await writePicture(outputs[i] as string, picture, { force: values.force ?? false });
-      images.push({
-        input: positionals[i] as string,
-        output: outputs[i] as string,
-        width: picture.width,
-        height: picture.height,
-        ...figures,
-      });
-      console.error(line(positionals[i] as string, outputs[i] as string, task, figures));
+      if (job.estimated) console.error(`${path}: noise estimated at ${job.noise.toFixed(4)}; --noise says otherwise`);
+      const solverOf = (sigmaNoise: number) => solverFor(name, sigmaNoise, settings);
+      steps ||= solverOf(2 * job.noise).steps;
+      const result = await solve(job, solverOf, denoiser, { seed, signal, label: basename(path) });
+      const { picture, setupSeconds: setup, ...figures } = result;
+      if (!images.length) setupSeconds += setup;
+      await writePicture(output, picture, { force: values.force ?? false });
+      const { width, height } = picture;
+      images.push({ input: path, output, width, height, noise: job.noise, noiseSigned: 2 * job.noise, ...figures });
+      console.error(line(path, output, task, figures));
     }
-    const { setupSeconds = 0 } = images[0] ?? {};
-    const { steps = 0, noise: used = 0 } = shared ?? {};
+    const { adapter, pool } = gpu();
+    const round3 = (x: number) => Number(x.toFixed(3));
     const head = {
       task,
       solver: name,
       steps,
       seed,
-      noise: used,
-      noiseSigned: 2 * used,
-      adapter: gpu().adapter,
-      setupSeconds: Number((opened + setupSeconds).toFixed(3)),
-      peakBytes: gpu().pool.peakBytes,
+      adapter,
+      setupSeconds: round3(setupSeconds),
+      peakBytes: pool.peakBytes,
     };
-    if (values.json) {
-      const { setupSeconds: _setup, ...first } = images[0] as Row;
-      console.log(JSON.stringify({ ...head, ...first, images: images.map(({ setupSeconds: _s, ...image }) => image) }));
-    }
+    if (values.json) console.log(JSON.stringify({ ...head, ...images[0], images }));
     return 0;
   } finally {
     done();
   }
 }
 
-type Row = Omit<Outcome, "picture"> & { input: string; output: string; width: number; height: number };
+/** The mask of the whole picture serves its centre too. */
+function maskFor(mask: Mask | undefined, picture: Picture, whole: Picture): Mask | undefined {
+  if (!mask || picture === whole || mask.width !== whole.width || mask.height !== whole.height) return mask;
+  const { width, height } = mask;
+  return centreCrop({ width, height, channels: 1, bits: 8, data: Float32Array.from(mask.data) }, picture.width);
+}
 
-function line(
-  input: string,
-  output: string,
-  task: Task,
-  { psnrMeasurement, psnr, seconds, nfe, residual }: Omit<Outcome, "picture">,
-): string {
+type Figures = Omit<Outcome, "picture" | "setupSeconds">;
+type Row = Figures & {
+  input: string;
+  output: string;
+  width: number;
+  height: number;
+  noise: number;
+  noiseSigned: number;
+};
+
+function line(input: string, output: string, task: Task, figures: Figures): string {
+  const { psnrMeasurement, psnr, seconds, nfe, residual } = figures;
   const gain = psnr === null ? "" : ` PSNR ${psnrMeasurement?.toFixed(2)} -> ${psnr.toFixed(2)} dB,`;
-  return `${input} -> ${output}: ${task},${gain} residual ${residual.toFixed(4)}, ${nfe} calls in ${seconds.toFixed(1)} s`;
+  const peak = (gpu().pool.peakBytes / 2 ** 20).toFixed(0);
+  return `${input} -> ${output}: ${task},${gain} residual ${residual.toFixed(4)}, ${nfe} ${nfe === 1 ? "call" : "calls"} in ${seconds.toFixed(1)} s, at most ${peak} MiB on the adapter`;
 }

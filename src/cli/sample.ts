@@ -1,10 +1,9 @@
-import { parseArgs } from "node:util";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { contactSheet } from "../io/contact_sheet.ts";
-import { checkOutput, formatOf, type Picture, writePicture } from "../io/picture.ts";
+import { type Picture, writePicture } from "../io/picture.ts";
 import { edm } from "../solvers/edm.ts";
 import { restore } from "../solvers/solver.ts";
-import { number } from "./options.ts";
+import { checkTarget, number, parse } from "./options.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible, progress } from "./progress.ts";
 
@@ -16,32 +15,28 @@ const HELP = `proxel sample: draw pictures from the prior
   --prior FILE   -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
 
 export async function sample(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      count: { type: "string", short: "n" },
-      size: { type: "string" },
-      steps: { type: "string" },
-      seed: { type: "string" },
-      prior: { type: "string" },
-      out: { type: "string", short: "o" },
-      force: { type: "boolean", short: "f" },
-      json: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
+  const { values } = parse(argv, {
+    count: { type: "string", short: "n" },
+    size: { type: "string" },
+    steps: { type: "string" },
+    seed: { type: "string" },
+    prior: { type: "string" },
+    out: { type: "string", short: "o" },
+    force: { type: "boolean", short: "f" },
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
   });
   if (values.help) {
     console.log(HELP);
     return 0;
   }
   const { out } = values;
-  if (!out) throw new TypeError("sample: say where the pictures go: -o OUT.png");
+  if (!out) throw new TypeError("say where the pictures go: -o OUT.png");
   const count = number(values, "count", { min: 1, whole: true }) ?? 4;
   const size = number(values, "size", { min: 8, whole: true }) ?? 64;
   const steps = number(values, "steps", { min: 2, whole: true }) ?? 18;
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
-  formatOf(out);
-  await checkOutput(out, { force: values.force ?? false });
+  await checkTarget(out, { force: values.force ?? false });
 
   const { signal, done } = interruptible();
   using _ = await openGpu();

@@ -1,11 +1,15 @@
+import { lincomb } from "../../kernels/lincomb.ts";
 import type { LoadedDenoiser } from "../catalogue.ts";
+import type { Denoiser } from "../diffusion/denoiser.ts";
 import { gpu } from "../gpu/open.ts";
 import type { Picture } from "../io/picture.ts";
 import { psnr8 } from "../metrics/psnr.ts";
 import { ssim } from "../metrics/ssim.ts";
+import type { Job } from "../pieces.ts";
 import { restore, run, type Solver } from "../solvers/solver.ts";
-import { type Prepared, residual, type Task } from "../tasks.ts";
-import { dispose } from "../tensor/scope.ts";
+import { type Prepared, residual } from "../tasks.ts";
+import { dispose, scope } from "../tensor/scope.ts";
+import { tensor } from "../tensor/tensor.ts";
 import { progress } from "./progress.ts";
 
 export interface Outcome {
@@ -13,71 +17,120 @@ export interface Outcome {
   /** Seconds of solving, without opening, loading and compiling. */
   seconds: number;
   setupSeconds: number;
+  /** Network calls for each pixel, and how many of them were differentiated: no solver here does that. */
   nfe: number;
+  nbe: number;
+  pieces: number;
   psnrMeasurement: number | null;
   psnr: number | null;
   ssim: number | null;
   residual: number;
 }
 
+interface Run {
+  seed: number;
+  signal: AbortSignal;
+  label: string;
+}
+
 const round = (x: number, digits: number): number => Number(x.toFixed(digits));
 
-/** Restores one measurement, with a progress bar; the first step is run once before the clock starts, to compile. */
+/** Restores one picture, in as many pieces as its job has, under one progress bar; compiles before the clock starts. */
 export async function solve(
-  prepared: Prepared,
+  job: Job,
+  solverOf: (sigmaNoise: number) => Solver,
+  denoiser: LoadedDenoiser,
+  { seed, signal, label }: Run,
+): Promise<Outcome> {
+  const { truth, shown, count } = job;
+  if (count > 1) console.error(`${label}: ${shown.width}x${shown.height} in ${count} pieces of ${job.side.join("x")}`);
+  const setup = performance.now();
+  let setupSeconds = 0;
+  let seconds = 0;
+  let nfe = 0;
+  let misfit = 0;
+  let known = 0;
+  let bar: ReturnType<typeof progress> | undefined;
+  try {
+    for (let i = 0; i < count; i++) {
+      signal.throwIfAborted();
+      const prepared = await job.piece(i);
+      try {
+        const { A, y, sigmaNoise } = prepared;
+        const solver = solverOf(sigmaNoise);
+        if (i === 0) {
+          await warmUp(prepared, solver, denoiser, { seed, signal });
+          setupSeconds = (performance.now() - setup) / 1000;
+        }
+        bar ??= progress(label, solver.steps * count);
+        const began = performance.now();
+        const x = await restore({ A, y, sigmaNoise, denoiser }, solver, {
+          seed,
+          signal,
+          onStep(step) {
+            nfe = step.nfe;
+            bar?.update(i * step.steps + step.i + 1);
+          },
+        });
+        await gpu().idle();
+        seconds += (performance.now() - began) / 1000;
+        signal.throwIfAborted();
+        job.put(i, await prepared.finish(x));
+        misfit += (await residual(prepared, x)) ** 2 * prepared.known;
+        known += prepared.known;
+        x.dispose();
+      } finally {
+        dispose([prepared.y, prepared.A.holds]);
+      }
+    }
+  } finally {
+    bar?.stop();
+  }
+  const picture = job.finish();
+  const { width, height, channels } = picture;
+  const against = (p: Picture) => (truth ? round(psnr8(p.data, truth.data), 3) : null);
+  return {
+    picture,
+    seconds: round(seconds, 3),
+    setupSeconds: round(setupSeconds, 3),
+    nfe,
+    nbe: 0,
+    pieces: count,
+    psnrMeasurement: against(shown),
+    psnr: against(picture),
+    ssim:
+      truth && Math.min(width, height) >= 11
+        ? round(ssim(picture.data, truth.data, { width, height, channels }), 4)
+        : null,
+    residual: round(Math.sqrt(misfit / known), 5),
+  };
+}
+
+/**
+ * Compiles what a run will need, cheaply: one step of the solver at full size with a network that does nothing, since
+ * shaders depend on sizes there, and the network on four of its tiles.
+ */
+async function warmUp(
+  { A, y, sigmaNoise }: Prepared,
   solver: Solver,
   denoiser: LoadedDenoiser,
-  { seed, signal, label, task }: { seed: number; signal: AbortSignal; label: string; task: Task },
-): Promise<Outcome> {
-  const { A, y, sigmaNoise, truth, shown } = prepared;
-  const problem = { A, y, sigmaNoise, denoiser };
-  const warm = performance.now();
-  for await (const step of run(solver, problem, { seed, signal })) {
+  { seed, signal }: { seed: number; signal: AbortSignal },
+): Promise<void> {
+  const { sigmaMin, sigmaMax, channels, multipleOf } = denoiser;
+  const nothing: Denoiser = Object.assign((x: Parameters<Denoiser>[0]) => lincomb(1, x), {
+    sigmaMin,
+    sigmaMax,
+    channels,
+    multipleOf,
+  });
+  for await (const step of run(solver, { A, y, sigmaNoise, denoiser: nothing }, { seed, signal })) {
     if (step.i === step.steps - 1) dispose(step);
     break;
   }
+  const [H, W] = A.domain as [number, number];
+  const [h, w] = [Math.min(H, 112), Math.min(W, 112)];
+  const out = scope(() => denoiser(tensor([1, h, w, 3], new Float32Array(3 * h * w)), Math.max(sigmaNoise, sigmaMin)));
   await gpu().idle();
-  const began = performance.now();
-  const bar = progress(label, solver.steps);
-  let nfe = 0;
-  try {
-    const x = await restore(problem, solver, {
-      seed,
-      signal,
-      onStep(step) {
-        nfe = step.nfe;
-        bar.update(step.i + 1);
-      },
-    });
-    await gpu().idle();
-    const seconds = (performance.now() - began) / 1000;
-    const picture = await prepared.finish(x);
-    const known = task === "inpaint" ? observed(shown) : y.size;
-    const fit = await residual(prepared, x, known);
-    x.dispose();
-    const { width, height, channels } = picture;
-    const against = (p: Picture) => (truth ? round(psnr8(p.data, truth.data), 3) : null);
-    return {
-      picture,
-      seconds: round(seconds, 3),
-      setupSeconds: round((began - warm) / 1000, 3),
-      nfe,
-      psnrMeasurement: against(shown),
-      psnr: against(picture),
-      ssim:
-        truth && Math.min(width, height) >= 11
-          ? round(ssim(picture.data, truth.data, { width, height, channels }), 4)
-          : null,
-      residual: round(fit, 5),
-    };
-  } finally {
-    bar.stop();
-  }
-}
-
-/** Numbers of a masked measurement that are not exactly the grey of the unknown, in the tensor's three channels. */
-function observed({ data, channels }: Picture): number {
-  let count = 0;
-  for (const v of data) if (v !== 0) count++;
-  return Math.max(1, (count * 3) / channels);
+  out.dispose();
+  signal.throwIfAborted();
 }

@@ -1,6 +1,5 @@
 import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { exists, writeBytes } from "#platform";
 import { rng } from "../../kernels/random.ts";
 import { prior } from "../catalogue.ts";
@@ -14,6 +13,7 @@ import { loop } from "../train/loop.ts";
 import { adam } from "../train/optimiser.ts";
 import { paramBytes } from "../weights/params.ts";
 import { openData } from "./data.ts";
+import { parse } from "./options.ts";
 import { interruptible, progress } from "./progress.ts";
 
 const HELP = `proxel train: train a denoising prior on your pictures
@@ -132,7 +132,7 @@ export function metadataOf({ size, channels, multipliers, blocks, spaceToDepth }
 }
 
 export async function train(argv: string[]): Promise<number> {
-  const { values } = parseArgs({ args: argv, options: OPTIONS, allowPositionals: false });
+  const { values } = parse(argv, OPTIONS);
   if (values.help) {
     console.log(HELP);
     return 0;
@@ -168,7 +168,7 @@ export async function train(argv: string[]): Promise<number> {
     `train: ${countParameters(net).toLocaleString("en")} parameters, ${settings.batch} tiles of ${settings.size}x${settings.size} a step, on ${gpu().adapter}`,
   );
 
-  const { signal, done } = interruptible();
+  const { signal, done } = interruptible({ patience: Number.POSITIVE_INFINITY });
   const bar = progress("train", settings.steps);
   bar.update(start);
   let last = { step: start, loss: Number.NaN };

@@ -44,10 +44,10 @@ export async function* restorePicture(
   const prepared = simulated
     ? await simulate(picture, task, { ...options, seed })
     : await measured(picture, task, options);
-  const { A, y, sigmaNoise, estimated, shown, truth } = prepared;
+  const { A, y, sigmaNoise, noise, estimated, shown, truth } = prepared;
   const against = (p: Picture) => (truth ? { psnr: psnr8(p.data, truth.data) } : {});
   try {
-    yield { shown, ...(truth ? { truth } : {}), noise: sigmaNoise / 2, estimated, ...against(shown) };
+    yield { shown, ...(truth ? { truth } : {}), noise, estimated, ...against(shown) };
     const solver = solverFor(defaultSolver(task), sigmaNoise, { steps });
     for await (const step of run(solver, { A, y, sigmaNoise, denoiser }, { seed, signal })) {
       const last = step.i === step.steps - 1;
