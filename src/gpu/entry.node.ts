@@ -2,21 +2,34 @@ import { DOCTOR, prepareVulkan } from "./driver.node.ts";
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
+let waiting = 0;
+let turning = false;
+let ms = 0;
+
 /**
  * While a promise of Dawn's is pending, dawn.node asks for its events as fast as the event loop turns. Where the
  * processor is the GPU, that takes a core from it: sleeping between two turns gave 118 ms for a convolution of 142.
+ * However many wait, a turn sleeps once, so that timers and signals are late by 8 ms at most.
  */
-export async function patiently<T>(promise: Promise<T>): Promise<T> {
-  let pending = true;
+export function patiently<T>(promise: Promise<T>): Promise<T> {
   const settled = () => {
-    pending = false;
+    waiting--;
+    ms = 0.5;
   };
   promise.then(settled, settled);
-  for (let ms = 0.5; pending; ms = Math.min(8, 1.5 * ms)) {
-    await new Promise<void>((turn) => setImmediate(turn));
-    if (pending) Atomics.wait(cell, 0, 0, ms);
-  }
+  ms = 0.5;
+  waiting++;
+  if (!turning) setImmediate(turn);
+  turning = true;
   return promise;
+}
+
+function turn(): void {
+  turning = waiting > 0;
+  if (!turning) return;
+  Atomics.wait(cell, 0, 0, ms);
+  ms = Math.min(8, 1.5 * ms);
+  setImmediate(turn);
 }
 
 /** Dawn, from the `webgpu` package. Its object is held only here and in the Gpu: while it lives, the process does. */
