@@ -9,6 +9,7 @@ export { constant } from "../tensor/op.ts";
 
 /** Gradients by input tensor, of <dy, value>. With `consume`, the tape's saved tensors are let go as it is read. */
 function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, consume: boolean): Map<Tensor, Tensor> {
+  if (tape.disposed) throw new TypeError("vjp: its tape is gone, with its scope or by dispose(); pull back before");
   if (!sameShape(dy.shape, value.shape))
     throw new ShapeError(`vjp: the value is [${value.shape}], the cotangent [${dy.shape}]`);
   const grads = new Map<Tensor, Tensor>([[value, dy]]);
@@ -19,15 +20,14 @@ function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, co
     for (const g of grads.values()) if (g === t) return;
     t.dispose();
   };
-  const entries = [...tape.entries];
+  const { entries } = tape;
   for (let i = entries.length - 1; i >= 0; i--) {
     const entry = entries[i] as (typeof entries)[number];
-    if (consume) tape.pop();
     const g = grads.get(entry.out);
     if (g) {
       const added = scope(() => {
         const pulled = entry.pull(g, entry.needs);
-        const out: { to: Tensor; sum: Tensor }[] = [];
+        const out = new Map<Tensor, Tensor>();
         pulled.forEach((d, k) => {
           const to = entry.inputs[k];
           if (!d || !to || !entry.needs[k]) return;
@@ -35,15 +35,12 @@ function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, co
             throw new Error(
               `internal: ${entry.name}: the gradient of input ${k} is [${d.shape}], the input [${to.shape}]`,
             );
-          const before = out.find((o) => o.to === to)?.sum ?? grads.get(to);
-          const sum = before ? lincomb(1, before, 1, d) : d;
-          const at = out.findIndex((o) => o.to === to);
-          if (at >= 0) out[at] = { to, sum };
-          else out.push({ to, sum });
+          const before = out.get(to) ?? grads.get(to);
+          out.set(to, before ? lincomb(1, before, 1, d) : d);
         });
-        return out;
+        return [...out];
       });
-      for (const { to, sum } of added) {
+      for (const [to, sum] of added) {
         const old = grads.get(to);
         grads.set(to, sum);
         if (old) drop(old);
@@ -53,7 +50,7 @@ function replay(tape: Tape, xs: readonly Tensor[], value: Tensor, dy: Tensor, co
         drop(g);
       }
     }
-    if (consume) for (const t of entry.saved) t?.letGo();
+    if (consume) tape.drop();
   }
   return grads;
 }

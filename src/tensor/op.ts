@@ -1,10 +1,10 @@
-import { adopt, detached } from "./scope.ts";
+import { adopt, detached, scope } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
 export type Maybe = Tensor | undefined;
 export interface OpSpec<O> {
   name: string;
-  /** Runs without being recorded. `saved` is what the gradient needs; it is kept until the tape ends. */
+  /** Runs without being recorded, in a scope. `saved` is what the gradient needs; a tape that wants it keeps it. */
   forward(inputs: readonly Tensor[], options: O): { out: Tensor; saved?: readonly Maybe[] };
   /**
    * Cotangents of the inputs, from that of the output: null or undefined where there is none. `needs[i]` says whether
@@ -29,6 +29,7 @@ interface Entry {
 export class Tape {
   readonly tracked = new Set<Tensor>();
   readonly entries: Entry[] = [];
+  disposed = false;
   constructor(xs: readonly Tensor[]) {
     for (const x of xs) this.tracked.add(x);
     adopt(this);
@@ -38,13 +39,14 @@ export class Tape {
     for (const t of entry.saved) t?.hold();
     this.entries.push(entry);
   }
-  /** Removes and returns the last entry; the caller lets go of what it saved. */
-  pop(): Entry | undefined {
-    return this.entries.pop();
+  /** Removes the last entry, and lets go of what it saved. */
+  drop(): void {
+    for (const t of this.entries.pop()?.saved ?? []) t?.letGo();
   }
   dispose(): void {
-    for (const entry of this.entries.splice(0)) for (const t of entry.saved) t?.letGo();
+    while (this.entries.length) this.drop();
     this.tracked.clear();
+    this.disposed = true;
   }
 }
 
@@ -67,13 +69,15 @@ export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], opti
     return grads;
   };
   return (inputs, options) => {
-    const { out, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
-    for (const tape of active) {
-      const needs = inputs.map((t) => t !== undefined && tape.tracked.has(t));
-      if (!needs.includes(true)) continue;
-      tape.add({ name, inputs, out, saved, needs, pull: pull(saved, options) });
-    }
-    return out;
+    return scope(() => {
+      const { out, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
+      for (const tape of active) {
+        const needs = inputs.map((t) => t !== undefined && tape.tracked.has(t));
+        if (!needs.includes(true)) continue;
+        tape.add({ name, inputs, out, saved, needs, pull: pull(saved, options) });
+      }
+      return out;
+    });
   };
 }
 const twice = (name: string): never => {
@@ -82,13 +86,13 @@ const twice = (name: string): never => {
   );
 };
 
-/** Runs f, recording what it does to xs. */
+/** Runs f in a scope, recording what it does to xs: of what f makes, its value stays, and what gradient rules saved. */
 export function record<T>(xs: readonly Tensor[], f: () => T): { value: T; tape: Tape } {
   const outer = active;
   const tape = new Tape(xs);
   active = [...outer, tape];
   try {
-    return { value: f(), tape };
+    return { value: scope(f), tape };
   } catch (error) {
     tape.dispose();
     throw error;
@@ -111,4 +115,4 @@ export function constant<T>(f: () => T): T {
 
 /** What is derived from t's contents alone (a packed form, say): made once, kept with t, freed with it. */
 export const derived = (t: Tensor, key: string, make: () => Tensor): Tensor =>
-  t.derivedFrom(key, () => detached(() => constant(make)));
+  t.derivedFrom(key, () => detached(() => constant(() => scope(make))));

@@ -139,8 +139,9 @@ export function uploadRaw(t: Tensor, bytes: Uint8Array): void {
     data = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
     data.set(bytes);
   }
+  const { block, offset } = t.bound();
   t.storage.version++;
-  t.storage.gpu.recording.add({ kind: "write", to: t.storage.block.buffer, offset: t.offset, data });
+  t.storage.gpu.recording.add({ kind: "write", to: block.buffer, offset, data });
 }
 
 /** A new tensor whose contents are whatever the buffer held. */
