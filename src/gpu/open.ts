@@ -47,7 +47,7 @@ export class Gpu implements Disposable {
       `${this.adapter} ${info.device} ${info.architecture}`,
     );
     this.f16 = device.features.has("shader-f16");
-    this.pool = new Pool(device);
+    this.pool = new Pool(device, (error) => this.#fail(error));
     this.pipelines = new Pipelines(device);
     this.recording = new Recording(device, this.pipelines);
     this.recording.onError = (error) => this.#fail(error);
@@ -58,7 +58,7 @@ export class Gpu implements Disposable {
       if (this.#release)
         this.#fail(new GpuError(`openGpu: the device was lost (${info.reason}): ${info.message}; open it again`));
     });
-    device.onuncapturederror = ({ error }) => this.#fail(new GpuError(`${device.label || "gpu"}: ${error.message}`));
+    device.onuncapturederror = ({ error }) => this.#fail(new GpuError(`gpu: ${error.message}`));
   }
 
   /** Tensors not yet freed. */
@@ -97,7 +97,8 @@ export class Gpu implements Disposable {
       this.check();
       return staging.getMappedRange().slice(0, bytes);
     } catch (error) {
-      throw this.#failure ?? error;
+      this.check(); // says why, where the promise only says that
+      throw error;
     } finally {
       staging.destroy();
     }
@@ -109,7 +110,7 @@ export class Gpu implements Disposable {
     this.check();
     await this.#wait(this.device.queue.onSubmittedWorkDone());
     this.check();
-    if (this.recording.idle && this.pool.trim().length) this.recording.forget();
+    if (this.recording.idle && this.pool.trim()) this.recording.forget();
   }
 
   [Symbol.dispose](): void {
@@ -117,8 +118,13 @@ export class Gpu implements Disposable {
     const release = this.#release;
     this.#release = undefined;
     opened.splice(opened.indexOf(this), 1);
-    this.device.destroy();
-    release();
+    // Dawn ends the process when a device goes while one of its threads compiles for it
+    const end = () => {
+      this.device.destroy();
+      release();
+    };
+    if (this.pipelines.compiling.size) Promise.allSettled(this.pipelines.compiling).then(end);
+    else end();
   }
 }
 
@@ -137,6 +143,7 @@ export function gpu(): Gpu {
  */
 export async function openGpu({ powerPreference = "high-performance", dawn = DAWN }: OpenOptions = {}): Promise<Gpu> {
   const { api, release, advice } = await entry(dawn);
+  let made: Gpu | undefined;
   try {
     const adapter = await api.requestAdapter({ powerPreference });
     if (!adapter) throw new GpuError(`openGpu: no WebGPU adapter was found; ${advice}`);
@@ -149,18 +156,17 @@ export async function openGpu({ powerPreference = "high-performance", dawn = DAW
       requiredFeatures: WANTED.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
       requiredLimits,
     });
-    const made = new Gpu(device, adapter.info, release);
+    made = new Gpu(device, adapter.info, release);
     opened.push(made);
     const got = await canary(made);
-    if (got !== 42) {
-      made[Symbol.dispose]();
+    if (got !== 42)
       throw new GpuError(
         `openGpu: the adapter "${made.adapter}" answers ${got} where 42 is due, so it computes nothing; ${advice}`,
       );
-    }
     return made;
   } catch (error) {
-    release();
+    if (made) made[Symbol.dispose]();
+    else release();
     throw error;
   }
 }

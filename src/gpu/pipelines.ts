@@ -14,6 +14,7 @@ export interface Pipeline {
 /** Pipelines, compiled once each, in the background, by text and constants. */
 export class Pipelines {
   compiles = 0;
+  readonly compiling = new Set<Promise<void>>();
   readonly #device: GPUDevice;
   readonly #byKey = new Map<string, Pipeline>();
   readonly #layouts = new Map<string, { groups: GPUBindGroupLayout[]; layout: GPUPipelineLayout }>();
@@ -50,7 +51,10 @@ export class Pipelines {
         },
       ),
     };
-    pipeline.ready.catch(() => {}); // reported where it is awaited
+    const { ready } = pipeline;
+    this.compiling.add(ready);
+    const over = () => this.compiling.delete(ready);
+    ready.then(over, over); // a failure is reported where it is awaited
     this.#byKey.set(key, pipeline);
     return pipeline;
   }

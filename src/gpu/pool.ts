@@ -5,11 +5,13 @@ export interface Block {
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly bytes: number;
+  /** The interval between two trims in which it was last handed out. */
+  used: number;
 }
 
 // STORAGE | COPY_SRC | COPY_DST
 const USAGE = 0x80 | 0x4 | 0x8;
-/** Free bytes beyond which the pool gives memory back at the next submit. */
+/** Free bytes beyond which the pool gives memory back. */
 const KEEP = 1 << 30;
 
 /**
@@ -18,15 +20,22 @@ const KEEP = 1 << 30;
  */
 export class Pool {
   live = 0;
+  /** Of the blocks handed out, by their class: up to an eighth more than was asked. */
   liveBytes = 0;
+  /** The most that `liveBytes` has been. */
   peakBytes = 0;
+  /** Held for reuse. */
   freeBytes = 0;
   readonly #device: GPUDevice;
+  readonly #onError: (error: GpuError) => void;
   readonly #free = new Map<number, Block[]>();
   #next = 1;
+  #interval = 0;
 
-  constructor(device: GPUDevice) {
+  /** `onError` hears of it when memory has run out, which the device finds out after `alloc` has returned. */
+  constructor(device: GPUDevice, onError: (error: GpuError) => void) {
     this.#device = device;
+    this.#onError = onError;
   }
 
   alloc(wanted: number): Block {
@@ -43,11 +52,28 @@ export class Pool {
     const bytes = Math.min(sizeClass(wanted), allowed - (allowed % 4));
     let block = this.#free.get(bytes)?.pop();
     if (block) this.freeBytes -= bytes;
-    else block = { id: this.#next++, buffer: this.#device.createBuffer({ size: bytes, usage: USAGE }), bytes };
+    else block = { id: this.#next++, buffer: this.#create(bytes), bytes, used: 0 };
+    block.used = this.#interval;
     this.live++;
     this.liveBytes += bytes;
     this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
     return block;
+  }
+
+  #create(size: number): GPUBuffer {
+    const [live, free] = [this.liveBytes, this.freeBytes];
+    this.#device.pushErrorScope("out-of-memory");
+    const buffer = this.#device.createBuffer({ size, usage: USAGE });
+    const failed = (error: GPUError | null) => {
+      if (error)
+        this.#onError(
+          new GpuError(
+            `tensor: no memory for ${size} bytes more; ${live} are in use and ${free} kept for reuse; use tiles or a smaller batch`,
+          ),
+        );
+    };
+    this.#device.popErrorScope().then(failed, () => {}); // a lost device says so itself
+    return buffer;
   }
 
   free(block: Block): void {
@@ -59,17 +85,24 @@ export class Pool {
     else this.#free.set(block.bytes, [block]);
   }
 
-  /** Destroys free buffers when there are many, or all of them. Only between submits. Returns the ids destroyed. */
-  trim(all = false): number[] {
-    if (!all && this.freeBytes <= KEEP) return [];
-    const gone: number[] = [];
-    for (const list of this.#free.values())
-      for (const block of list.splice(0)) {
-        block.buffer.destroy();
-        gone.push(block.id);
-      }
-    this.freeBytes = 0;
-    return gone;
+  /**
+   * When much is free, destroys the buffers that nobody wanted since the last call: those that each step of a loop
+   * uses stay. Only while nothing is recorded. Returns whether any went.
+   */
+  trim(): boolean {
+    const unused = this.#interval++;
+    if (this.freeBytes <= KEEP) return false;
+    const before = this.freeBytes;
+    for (const [bytes, list] of this.#free) {
+      const kept = list.filter((block) => block.used >= unused);
+      for (const block of list)
+        if (block.used < unused) {
+          block.buffer.destroy();
+          this.freeBytes -= bytes;
+        }
+      this.#free.set(bytes, kept);
+    }
+    return this.freeBytes < before;
   }
 }
 

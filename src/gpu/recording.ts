@@ -115,7 +115,7 @@ export class Recording {
         encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to, c.toOffset, c.bytes);
         continue;
       }
-      if (used + RING / 16 > RING) {
+      if (used + (c.params?.length ?? 0) > RING) {
         submit();
         encoder = this.#device.createCommandEncoder();
       }

@@ -1,6 +1,6 @@
 import { GpuError, ShapeError } from "../errors.ts";
 import { type Gpu, gpu } from "../gpu/open.ts";
-import type { Grid } from "../gpu/recording.ts";
+import type { Bound, Grid } from "../gpu/recording.ts";
 import { type Layout, reflect } from "../gpu/reflect.ts";
 import type { DType, Shape } from "./shape.ts";
 import { empty, Tensor } from "./tensor.ts";
@@ -37,6 +37,8 @@ export interface Kernel<O> {
 }
 
 const ELEM = /^(Elem4?|V)$/;
+/** Shaders of one text share pipelines; those of one stem need not be of one text. */
+const numbers = new Map<string, number>();
 
 /**
  * Binds a shader: a function from named inputs to named outputs, which allocates the outputs and records one dispatch.
@@ -47,6 +49,8 @@ const ELEM = /^(Elem4?|V)$/;
 export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
   const layout = reflect(spec.wgsl);
   const { stem } = layout;
+  const number = numbers.get(spec.wgsl) ?? numbers.size;
+  numbers.set(spec.wgsl, number);
   const signature =
     [...layout.inputs.map((b) => ({ ...b, c: "r" })), ...layout.outputs.map((b) => ({ ...b, c: "w" }))]
       .sort((a, b) => a.index - b.index)
@@ -54,7 +58,7 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
       .join("") + (layout.params.length ? "p" : "");
   const usesElem = [...layout.inputs, ...layout.outputs].some((b) => ELEM.test(b.type));
 
-  const call = (inputs: Inputs, options: O, into: Record<string, Tensor> = {}): Record<string, Tensor> => {
+  const call = (inputs: Inputs, options: O, into?: Record<string, Tensor>): Record<string, Tensor> => {
     const on = gpuOf(inputs);
     on.check();
     const dtype = usesElem ? elemOf(layout, inputs, spec.elem?.(inputs, options), spec.complex) : "f32";
@@ -69,11 +73,11 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     const consts = spec.consts?.(inputs, options) ?? {};
     const overrides = spec.overrides?.(inputs, options) ?? {};
     const wg = overrides.WG ?? layout.overrides.WG ?? 1;
-    const key = `${stem}|${elem}${lanes}|${entries(consts)}|${entries(overrides)}`;
+    const key = `${number}|${elem}${lanes}|${entries(consts)}|${entries(overrides)}`;
     const pipeline = on.pipelines.get(key, signature, stem, () => prelude(elem, lanes, consts) + spec.wgsl, overrides);
 
     // inputs first: one that was freed must not cost an output
-    const bound = new Array(layout.inputs.length + layout.outputs.length);
+    const bound: Bound[] = new Array(layout.inputs.length + layout.outputs.length);
     for (const { name, index } of layout.inputs)
       bound[index] = inputs[name]?.bound() ?? { block: on.nothing, offset: 0, bytes: 256 };
     const shapes = spec.shapes(inputs, options);
@@ -81,10 +85,12 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     for (const { name, type } of layout.outputs) {
       const shape = shapes[name];
       if (!shape) throw new Error(`internal: ${stem}: no shape is given for output "${name}"`);
-      outputs[name] = into[name] ?? empty(shape, dtypeOf(type, dtype), on);
-      if (into[name]) into[name].storage.version++;
+      const given = into?.[name];
+      outputs[name] = given ?? empty(shape, dtypeOf(type, dtype), on);
+      if (given) given.storage.version++;
     }
     for (const { name, index } of layout.outputs) bound[index] = (outputs[name] as Tensor).bound();
+    if (into) refuseOverlap(stem, layout, bound);
     const grid = spec.grid(inputs, options, wg);
     if (grid.every((n) => (n ?? 1) > 0)) {
       if (grid.some((n) => (n ?? 1) > 65535))
@@ -112,6 +118,14 @@ export function grid1d(n: number, wg: number): Grid {
 
 /** 4 when each of these counts is a multiple of 4, else 1. */
 export const lanesFor = (...counts: number[]): 1 | 4 => (counts.every((n) => n % 4 === 0) ? 4 : 1);
+
+/** WebGPU refuses a buffer that one dispatch both reads and writes, also apart, and does not say whose it was. */
+function refuseOverlap(stem: string, { inputs, outputs }: Layout, bound: readonly Bound[]): void {
+  for (const w of outputs)
+    for (const other of [...inputs, ...outputs])
+      if (other !== w && bound[other.index]?.block === bound[w.index]?.block)
+        throw new Error(`internal: ${stem}: "${w.name}" is written into the buffer of "${other.name}"`);
+}
 
 function gpuOf(inputs: Inputs): Gpu {
   for (const name in inputs) if (inputs[name] instanceof Tensor) return (inputs[name] as Tensor).storage.gpu;
