@@ -41,6 +41,8 @@ export interface ContestResult {
   peers: Record<string, Score>;
   /** Time of the best right peer over ours. */
   ratio: number | undefined;
+  /** The same of processor time, on which other processes have little influence; of use on software adapters only. */
+  cpuRatio: number | undefined;
   bestPeer: string | undefined;
   bar: number;
   met: boolean | undefined;
@@ -185,9 +187,11 @@ async function meet(contest: Contest, all: readonly Contestant[]): Promise<Conte
   const right = peers.filter(([, s]) => s.ms !== undefined && !s.why).sort(([, a], [, b]) => a.ms! - b.ms!);
   const [bestPeer, best] = right[0] ?? [];
   const ratio = best && ours.ms !== undefined && !ours.why ? best.ms! / ours.ms : undefined;
+  const cpu = Math.min(...right.map(([, s]) => s.cpuMs!));
+  const cpuRatio = ratio && ours.cpuMs ? cpu / ours.cpuMs : undefined;
   const { name, kind, flops, bar } = contest;
   const met = best ? ratio !== undefined && ratio >= bar : undefined;
-  return { name, kind, flops, ours, peers: Object.fromEntries(peers), ratio, bestPeer, bar, met };
+  return { name, kind, flops, ours, peers: Object.fromEntries(peers), ratio, cpuRatio, bestPeer, bar, met };
 }
 
 const shown = ({ ms, why }: Score): string => (why || ms === undefined ? short(why ?? "") : ms.toFixed(2));
@@ -207,14 +211,29 @@ export async function contest(wanted: RegExp, say: (line: string) => void): Prom
         who.absent = (problem as Error).message;
         say(`${who.name} takes no part: ${who.absent}`);
       }
-    say(["case".padEnd(26), ...all.map(({ name }) => name.padStart(14)), "best peer / ours".padStart(18)].join(" "));
+    say(
+      [
+        "case".padEnd(26),
+        ...all.map(({ name }) => name.padStart(14)),
+        "best peer / ours".padStart(18),
+        "of cpu time",
+      ].join(" "),
+    );
     for (const one of CONTESTS.filter(({ name }) => wanted.test(name))) {
       const result = await meet(one, all);
       results.push(result);
-      const { name, ours, ratio, bar, met, bestPeer } = result;
+      const { name, ours, ratio, cpuRatio, bar, met, bestPeer } = result;
       const verdict = met === undefined ? "no right peer" : `${met ? "met" : "not met"} (${bar}x; ${bestPeer})`;
       const columns = [ours, ...Object.values(result.peers)].map((s) => shown(s).padStart(14));
-      say([name.padEnd(26), ...columns, (ratio?.toFixed(2) ?? "").padStart(18), ` ${verdict}`].join(" "));
+      say(
+        [
+          name.padEnd(26),
+          ...columns,
+          (ratio?.toFixed(2) ?? "").padStart(18),
+          (cpuRatio?.toFixed(2) ?? "").padStart(11),
+          ` ${verdict}`,
+        ].join(" "),
+      );
       for (const [peer, { why }] of Object.entries({ proxel: ours, ...result.peers }))
         if (why && short(why) === "failed") say(`  ${peer}: ${why}`);
     }

@@ -8,6 +8,7 @@ import { dispose, scope } from "../src/tensor/scope.ts";
 import { contest } from "./contest.ts";
 import { type Measured, measure, type Peak, peak } from "./measure.ts";
 import { report } from "./report.ts";
+import { RESTORATIONS, type Restored, restoration, restoredLine } from "./restoration.ts";
 import { MAKERS } from "./rows.ts";
 import { ROWS, type Row } from "./shapes.ts";
 
@@ -95,8 +96,15 @@ async function main(): Promise<number> {
       say(`${row.name.padEnd(46)} not run: ${(error as Error).message.split("\n")[0]}`);
     }
   }
+  const restored: (Restored & Machine)[] = [];
+  for (const { name, task } of RESTORATIONS.filter(({ name }) => wanted.test(name))) {
+    const result = { ...(await restoration(gpu, name, task)), ...at };
+    restored.push(result);
+    process.stdout.write(`${values.json ? JSON.stringify(result) : restoredLine(result)}\n`);
+  }
   if (left) say(`${left} rows beyond ${SMALL / 1e9} GMAC were left out on this software adapter; --all runs them`);
   save(results, values.out);
+  append(restored, values.out);
   return 0;
 }
 
