@@ -2,6 +2,7 @@ import wgsl from "../shaders/concat.wgsl";
 import { ShapeError } from "../src/errors.ts";
 import { grid1d, type Inputs, kernel, lanesFor } from "../src/tensor/kernel.ts";
 import { op } from "../src/tensor/op.ts";
+import { scope } from "../src/tensor/scope.ts";
 import { type Shape, sameShape, sizeOf } from "../src/tensor/shape.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { crop } from "./pad.ts";
@@ -55,8 +56,16 @@ export function concat(xs: readonly Tensor[], axis = -1): Tensor {
       );
   }
   if (xs.length === 1) return reshape(first, first.shape);
-  const rest = xs.length > 4 ? [...xs.slice(0, 3), concat(xs.slice(3), at)] : xs;
-  return apply(rest, { axis: at, counts: rest.map((t) => t.shape[at] as number) });
+  if (xs.length <= 4) return apply(xs, { axis: at, counts: xs.map((t) => t.shape[at] as number) });
+  const quarter = Math.ceil(xs.length / 4); // so that each number is copied log4 n times
+  return scope(() =>
+    concat(
+      [0, 1, 2, 3]
+        .map((k) => xs.slice(k * quarter, (k + 1) * quarter))
+        .flatMap((x) => (x.length ? [concat(x, at)] : [])),
+      at,
+    ),
+  );
 }
 /** Batches one after the other. */
 export const concatBatch = (xs: readonly Tensor[]): Tensor => concat(xs, 0);

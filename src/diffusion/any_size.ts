@@ -20,6 +20,11 @@ export interface AnySizeOptions {
  */
 export function anySize(denoiser: Denoiser, { overlap = 16, pixels = 1 << 18 }: AnySizeOptions = {}): Denoiser {
   const { fixedSize: tile, multipleOf } = denoiser;
+  const most = (tile ?? Number.POSITIVE_INFINITY) - 1;
+  if (!Number.isInteger(overlap) || overlap < 0 || overlap > most || !(pixels >= 1))
+    throw new RangeError(
+      `anySize: overlap expects whole pixels from 0 to ${most}, got ${overlap}; pixels at least 1, got ${pixels}`,
+    );
   const call = (x: Tensor, sigma: number | readonly number[]): Tensor =>
     scope(() => {
       const [N, H, W, C] = x.shape as [number, number, number, number];
@@ -44,8 +49,8 @@ export function anySize(denoiser: Denoiser, { overlap = 16, pixels = 1 << 18 }: 
       const parts: Tensor[] = [];
       for (let i = 0; i < count; i += step) {
         const n = Math.min(step, count - i);
-        const some = n === count ? cut : sliceBatch(cut, i, n);
-        parts.push(scope(() => denoiser(some, typeof sigmas === "number" ? sigmas : sigmas.slice(i, i + n))));
+        const some = typeof sigmas === "number" ? sigmas : sigmas.slice(i, i + n);
+        parts.push(scope(() => denoiser(n === count ? cut : sliceBatch(cut, i, n), some)));
       }
       const denoised = parts.length === 1 ? (parts[0] as Tensor) : concatBatch(parts);
       const ramp = window(t, overlap);
@@ -54,12 +59,9 @@ export function anySize(denoiser: Denoiser, { overlap = 16, pixels = 1 << 18 }: 
         Float32Array.from({ length: t * t }, (_, k) => (ramp[Math.floor(k / t)] as number) * (ramp[k % t] as number)),
       );
       const sum = untile(mul(denoised, weights), [N, h, w, C], { tile: t, stride });
-      const [down, across] = [total(h, ramp, stride), total(w, ramp, stride)];
-      const norm = Float32Array.from(
-        { length: h * w },
-        (_, k) => 1 / ((down[Math.floor(k / w)] as number) * (across[k % w] as number)),
-      );
-      return crops(mul(sum, tensor([1, h, w, 1], norm)));
+      const down = tensor([1, h, 1, 1], total(h, ramp, stride).map(inverse));
+      const across = tensor([1, 1, w, 1], total(w, ramp, stride).map(inverse));
+      return crops(mul(mul(sum, down), across));
     });
   const { fixedSize: _, ...rest } = denoiser;
   return Object.assign(call, { ...rest, multipleOf: 1 });
@@ -75,6 +77,7 @@ function extend(x: Tensor, h: number, w: number): Tensor {
   return pad(x, border, reflects ? "reflect" : "replicate");
 }
 
+const inverse = (x: number) => 1 / x;
 const window = (t: number, overlap: number): number[] =>
   Array.from({ length: t }, (_, i) => Math.min(1, (i + 0.5) / overlap, (t - i - 0.5) / overlap));
 
