@@ -78,10 +78,23 @@ export function prior(metadata: Readonly<Record<string, string>>, file = "weight
     throw new WeightsError(
       `${file}: expected the metadata of a Proxel prior (architecture adm_unet, precondition edm), got ${m.architecture ?? "no architecture"}, ${m.precondition ?? "no precondition"}`,
     );
-  const net = spaceToDepth(officialAdm(JSON.parse(m.config) as OfficialAdm), Number(m.space_to_depth ?? 1));
+  const positive = (key: "sigma_data" | "space_to_depth", text: string | undefined) => {
+    const n = Number(text);
+    if (!(n > 0 && n < Number.POSITIVE_INFINITY))
+      throw new WeightsError(`${file}: its metadata expect a positive number as ${key}, got ${text}`);
+    return n;
+  };
+  const sigmaData = positive("sigma_data", m.sigma_data);
+  const blocks = positive("space_to_depth", m.space_to_depth ?? "1");
+  let net: Net;
+  try {
+    net = spaceToDepth(officialAdm(JSON.parse(m.config) as OfficialAdm), blocks);
+  } catch (error) {
+    throw new WeightsError(`${file}: its config describes no network (${(error as Error).message})`);
+  }
   return {
     net,
-    sigmaData: Number(m.sigma_data),
+    sigmaData,
     // ADM wants times of 0 .. 1000, c_noise is ln(sigma)/4: 1000 c_noise = 250 ln(sigma)
     F: (params) => (x, cNoise) =>
       net.apply(

@@ -16,26 +16,26 @@ export async function saveCheckpoint(path: string, optimiser: Optimiser, state: 
   await writeBytes(path, formatSafetensors(tensors, { state: JSON.stringify(state) }));
 }
 
-/** Reads it back, into an optimiser of the same network. Returns `state`. */
-export async function loadCheckpoint<T extends object>(path: string, optimiser: Optimiser): Promise<T> {
+/** Reads it back, into an optimiser of the same network. */
+export async function loadCheckpoint(path: string, optimiser: Optimiser): Promise<void> {
   const file = parseSafetensors(await readBytes(path), path);
-  const text = file.metadata.state;
-  if (text === undefined) throw new WeightsError(`${path}: not a checkpoint of proxel train: it has no state`);
   for (const part of PARTS)
     for (const [name, t] of Object.entries((optimiser[part] as Flat).tree)) {
-      const { shape, bytes } = file.entry(`${part}/${name}`);
-      if (shape.join() !== t.shape.join())
+      const { dtype, shape, bytes } = file.entry(`${part}/${name}`);
+      if (dtype !== "F32" || shape.join() !== t.shape.join())
         throw new WeightsError(
-          `${path}: ${part}/${name} expects [${t.shape}], got [${shape}]; give the settings it was trained with`,
+          `${path}: ${part}/${name} expects F32 [${t.shape}], got ${dtype} [${shape}]; give the settings it was trained with`,
         );
       uploadRaw(t as Tensor, bytes.slice());
     }
-  return JSON.parse(text) as T;
 }
 
 /** What a checkpoint says of itself, read without a GPU. */
 export async function checkpointState<T extends object>(path: string): Promise<T> {
   const text = parseSafetensors(await readBytes(path), path).metadata.state;
-  if (text === undefined) throw new WeightsError(`${path}: not a checkpoint of proxel train: it has no state`);
-  return JSON.parse(text) as T;
+  try {
+    return JSON.parse(text ?? "") as T;
+  } catch {
+    throw new WeightsError(`${path}: not a checkpoint of proxel train: it has no state, or one cut short`);
+  }
 }

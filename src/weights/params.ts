@@ -20,12 +20,13 @@ export function loadParams(
   { rename = (name) => name, dtype = "f32" }: LoadOptions = {},
 ): Record<string, Tensor> {
   const found = new Map<string, StoredTensor>();
-  const unused: string[] = [];
+  const [unused, twice]: string[][] = [[], []];
   for (const name of file.names) {
     const ours = rename(name);
     if (ours === undefined) continue;
-    if (Object.hasOwn(shapes, ours)) found.set(ours, file.entry(name));
-    else unused.push(name);
+    if (!Object.hasOwn(shapes, ours)) unused.push(name);
+    else if (found.has(ours)) twice.push(name);
+    else found.set(ours, file.entry(name));
   }
   const missing = Object.keys(shapes).filter((name) => !found.has(name));
   const misshapen = Object.entries(shapes).flatMap(([name, shape]) => {
@@ -35,6 +36,7 @@ export function loadParams(
   const complaints = [
     listed(missing, "missing"),
     listed(unused, "unused"),
+    listed(twice, "renamed to one that is there"),
     listed(misshapen, "of another shape"),
   ].filter(Boolean);
   if (complaints.length) throw new WeightsError(`${who}: the weights do not fit: ${complaints.join("; ")}`);

@@ -52,6 +52,7 @@ export function parseSafetensors(file: Uint8Array, name = "safetensors"): Safete
   let metadata: Record<string, string> = {};
   const spans: [number, number][] = [];
   for (const [key, value] of Object.entries(header as Record<string, unknown>)) {
+    if (typeof value !== "object" || value === null) fail(`"${key}" is ${JSON.stringify(value)}`);
     if (key === "__metadata__") {
       metadata = Object.fromEntries(Object.entries(value as object).map(([k, v]) => [k, String(v)]));
       continue;
@@ -116,12 +117,12 @@ export function formatSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   let at = 0;
-  const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {};
+  const header: [string, unknown][] = Object.keys(metadata).length ? [["__metadata__", metadata]] : [];
   for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
-    header[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
+    header.push([name, { dtype, shape, data_offsets: [at, at + bytes.length] }]);
     at += bytes.length;
   }
-  let text = JSON.stringify(header);
+  let text = JSON.stringify(Object.fromEntries(header));
   const encoder = new TextEncoder();
   text = text.padEnd(text.length + ((8 - (encoder.encode(text).length % 8)) % 8), " ");
   const head = encoder.encode(text);

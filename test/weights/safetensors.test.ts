@@ -63,3 +63,23 @@ test.each([
 ])("refuses %s", (_, data, why) => {
   expect(() => parseSafetensors(data, "x.safetensors")).toThrow(why);
 });
+
+test.each([
+  ["null for a tensor", file({ t: null })],
+  ["a number for a tensor", file({ t: 3 })],
+  ["null for the metadata", file({ __metadata__: null })],
+])("refuses %s by name, as not a safetensors file", (_, data) => {
+  expect(() => parseSafetensors(data, "x.safetensors")).toThrow(
+    /^x\.safetensors: not a safetensors file: "(t|__metadata__)" is/,
+  );
+});
+
+test("a name of Object.prototype is a name like any other", () => {
+  const tensors = JSON.parse('{"__proto__": 1, "constructor": 2}') as Record<string, never>;
+  for (const name of Object.keys(tensors))
+    Object.defineProperty(tensors, name, { value: { dtype: "F32", shape: [1], bytes: bytes(4) } });
+  const read = parseSafetensors(formatSafetensors(tensors, JSON.parse('{"__proto__": "x"}')));
+  expect(read.names).toEqual(["__proto__", "constructor"]);
+  expect(Object.getPrototypeOf(read.metadata)).toBe(Object.prototype);
+  expect(({} as { dtype?: string }).dtype).toBeUndefined();
+});
