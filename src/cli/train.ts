@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exists, writeBytes } from "#platform";
 import { rng } from "../../kernels/random.ts";
@@ -160,7 +160,7 @@ export async function train(argv: string[]): Promise<number> {
     beta2: 0.99,
     maxNorm: settings.clip,
   });
-  if (before) await loadCheckpoint<State>(at("checkpoint.safetensors"), optimiser);
+  if (before) await loadCheckpoint(at("checkpoint.safetensors"), optimiser);
   await mkdir(folder, { recursive: true });
   const start = before?.step ?? 0;
   await trimLog(at("log.jsonl"), start);
@@ -181,6 +181,8 @@ export async function train(argv: string[]): Promise<number> {
     );
   };
   try {
+    // killed after the last checkpoint and before its prior was written
+    if (start >= settings.steps) await save(start);
     const steps = loop({
       optimiser,
       loss: (params, batch, random) =>
@@ -231,7 +233,12 @@ export async function train(argv: string[]): Promise<number> {
 /** A killed run may have logged steps that its checkpoint does not have. */
 async function trimLog(path: string, step: number): Promise<void> {
   const text = await readFile(path, "utf8").catch(() => "");
-  const kept = text.split("\n").filter((line) => line && (JSON.parse(line) as { step: number }).step <= step);
-  await rm(path, { force: true });
-  if (kept.length) await appendFile(path, `${kept.join("\n")}\n`);
+  const kept = text.split("\n").filter((line) => {
+    try {
+      return (JSON.parse(line) as { step: number }).step <= step;
+    } catch {
+      return false; // empty, or cut short
+    }
+  });
+  if (text) await writeBytes(path, new TextEncoder().encode(kept.map((line) => `${line}\n`).join("")));
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -40,6 +40,14 @@ test("a run that was killed goes on to the same bits as one that was not", async
   const straight = await proxel("train", "-o", whole, ...SETTINGS, "--json");
   expect(straight.stderr).toContain("wrote");
   expect(json(straight).step).toBe(9);
+
+  // killed in the middle of a line of the log, after the last checkpoint and before its prior
+  appendFileSync(join(whole, "log.jsonl"), '{"step":9,"st');
+  const made = tensors(join(whole, "prior.safetensors"));
+  rmSync(join(whole, "prior.safetensors"));
+  const ended = await proxel("train", "-o", whole, "--resume");
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("wrote")]);
+  expect(tensors(join(whole, "prior.safetensors"))).toEqual(made);
 
   const killed = folder();
   const child = start(["train", "-o", killed, ...SETTINGS]);
