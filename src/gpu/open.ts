@@ -47,7 +47,7 @@ export class Gpu implements Disposable {
       `${this.adapter} ${info.device} ${info.architecture}`,
     );
     this.f16 = device.features.has("shader-f16");
-    this.pool = new Pool(device, (error) => this.#fail(error));
+    this.pool = new Pool(device);
     this.pipelines = new Pipelines(device);
     this.recording = new Recording(device, this.pipelines);
     this.recording.onError = (error) => this.#fail(error);
@@ -58,7 +58,10 @@ export class Gpu implements Disposable {
       if (this.#release)
         this.#fail(new GpuError(`openGpu: the device was lost (${info.reason}): ${info.message}; open it again`));
     });
-    device.onuncapturederror = ({ error }) => this.#fail(new GpuError(`gpu: ${error.message}`));
+    device.onuncapturederror = ({ error }) => {
+      const exhausted = /OutOfMemory/.test(error.constructor.name) || /out.of.memory/i.test(error.message);
+      this.#fail(exhausted ? this.pool.exhausted() : new GpuError(`gpu: ${error.message}`));
+    };
   }
 
   /** Tensors not yet freed. */

@@ -27,15 +27,12 @@ export class Pool {
   /** Held for reuse. */
   freeBytes = 0;
   readonly #device: GPUDevice;
-  readonly #onError: (error: GpuError) => void;
   readonly #free = new Map<number, Block[]>();
   #next = 1;
   #interval = 0;
 
-  /** `onError` hears of it when memory has run out, which the device finds out after `alloc` has returned. */
-  constructor(device: GPUDevice, onError: (error: GpuError) => void) {
+  constructor(device: GPUDevice) {
     this.#device = device;
-    this.#onError = onError;
   }
 
   alloc(wanted: number): Block {
@@ -50,30 +47,24 @@ export class Pool {
         },
       );
     const bytes = Math.min(sizeClass(wanted), allowed - (allowed % 4));
-    let block = this.#free.get(bytes)?.pop();
-    if (block) this.freeBytes -= bytes;
-    else block = { id: this.#next++, buffer: this.#create(bytes), bytes, used: 0 };
-    block.used = this.#interval;
     this.live++;
     this.liveBytes += bytes;
     this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    let block = this.#free.get(bytes)?.pop();
+    if (block) this.freeBytes -= bytes;
+    else {
+      const buffer = this.#device.createBuffer({ label: `${bytes} bytes`, size: bytes, usage: USAGE });
+      block = { id: this.#next++, buffer, bytes, used: 0 };
+    }
+    block.used = this.#interval;
     return block;
   }
 
-  #create(size: number): GPUBuffer {
-    const [live, free] = [this.liveBytes, this.freeBytes];
-    this.#device.pushErrorScope("out-of-memory");
-    const buffer = this.#device.createBuffer({ size, usage: USAGE });
-    const failed = (error: GPUError | null) => {
-      if (error)
-        this.#onError(
-          new GpuError(
-            `tensor: no memory for ${size} bytes more; ${live} are in use and ${free} kept for reuse; use tiles or a smaller batch`,
-          ),
-        );
-    };
-    this.#device.popErrorScope().then(failed, () => {}); // a lost device says so itself
-    return buffer;
+  /** What to say when the device has no more memory: it tells afterwards, and not how much was asked. */
+  exhausted(): GpuError {
+    return new GpuError(
+      `tensor: no memory for more; ${this.liveBytes} bytes are wanted at once, ${this.freeBytes} kept for reuse; use tiles or a smaller batch`,
+    );
   }
 
   free(block: Block): void {
