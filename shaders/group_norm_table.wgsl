@@ -61,8 +61,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         q += partial[at + 2u * p.C] + f32(run_count(k, p.HW, p.R, p.T)) * e * e;
     }
     let r = 1.0 / sqrt(lane_sum(q, local, lane) / count + p.eps);
-    let hi = o0 + d;
-    let lo = o0 - hi + d;
+    // hi = o0 and lo = d as they are: (o0 + d) and what its rounding left out, a compiler may simplify to o0 + d and 0
+    let hi = o0;
+    let lo = d;
 
     if !live { return; }
     for (var e = lane; e < D; e += LANES_PER_GROUP) {
