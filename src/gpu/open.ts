@@ -3,6 +3,7 @@ import { GpuError } from "../errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Block, Pool } from "./pool.ts";
 import { Recording } from "./recording.ts";
+import { FEATURES } from "./toggles.ts";
 
 export interface OpenOptions {
   powerPreference?: GPUPowerPreference;
@@ -10,11 +11,8 @@ export interface OpenOptions {
   dawn?: readonly string[];
 }
 
-// f16 is hidden on NVIDIA without the second toggle; timestamps are rounded to 65 us without the third.
-const DAWN = [
-  "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",
-  "disable-dawn-features=timestamp_quantization",
-];
+// timestamps are rounded to 65 us without the second
+const DAWN = [FEATURES, "disable-dawn-features=timestamp_quantization"];
 const WANTED: readonly string[] = [
   "shader-f16",
   "subgroups",

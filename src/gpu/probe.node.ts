@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
+import { FEATURES } from "./toggles.ts";
 
 export interface ProbedAdapter {
   name: string;
@@ -38,11 +39,11 @@ export interface ProbeOptions {
 const FLAGS = 0x2 | 0x1000;
 
 const SCRIPT = `
-const { preload, env, webgpu } = JSON.parse(process.argv[1]);
+const { preload, env, webgpu, toggles } = JSON.parse(process.argv[1]);
 for (const file of preload) { try { process.dlopen({ exports: {} }, file, ${FLAGS}); } catch {} }
 for (const key in env) { if (env[key] === null) delete process.env[key]; else process.env[key] = env[key]; }
 const { create } = await import(webgpu);
-let gpu = create([]);
+let gpu = create([toggles]);
 const adapters = new Map();
 for (const options of [{ powerPreference: "high-performance" }, { powerPreference: "low-power" }, { forceFallbackAdapter: true }]) {
   const a = await gpu.requestAdapter(options);
@@ -76,7 +77,7 @@ export function keepLoaded(file: string): void {
 export async function probe({ preload = [], env = {} }: ProbeOptions = {}): Promise<Probe> {
   const webgpu = pathToFileURL(createRequire(import.meta.url).resolve("webgpu")).href;
   const changes = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, value ?? null]));
-  const argument = JSON.stringify({ preload, env: changes, webgpu });
+  const argument = JSON.stringify({ preload, env: changes, webgpu, toggles: FEATURES });
   const child = spawn(process.execPath, ["--input-type=module", "-e", SCRIPT, argument], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, NODE_OPTIONS: "", XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir() },
