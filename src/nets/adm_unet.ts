@@ -19,9 +19,9 @@ import { avgPool2 } from "../../kernels/pool.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { declare } from "./layers.ts";
-import { type Net, type Params, perSample, type Specs } from "./net.ts";
+import { labelRows, type Net, type Params, perSample, type Specs } from "./net.ts";
 
 export interface AdmConfig {
   /** The side it was trained at; decides only where attention goes. */
@@ -117,14 +117,15 @@ export function admUnet(config: AdmConfig): Net {
     outChannels,
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
-    apply: (p, x, t, label) =>
+    apply: (p, x, t, { label } = {}) =>
       scope(() => {
         const N = x.shape[0] as number;
         const dense = (h: Tensor, name: string) =>
           linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
         const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
         let emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
-        if (classes) emb = add(emb, matmul(oneHot(label, N, classes), cast(p["label_emb.weight"] as Tensor, "f32")));
+        if (classes)
+          emb = add(emb, matmul(labelRows("admUnet", label, N, classes), cast(p["label_emb.weight"] as Tensor, "f32")));
         emb = silu(emb); // every block begins with it
 
         const skips: Tensor[] = [];
@@ -226,14 +227,4 @@ function declareLayer(specs: Specs, { kind, at, from, to }: Layer, width: number
     declare.conv(specs, `${at}.out_layers.3`, to, to, 3, { zero: true });
     if (from !== to) declare.conv(specs, `${at}.skip_connection`, to, from, 1);
   }
-}
-
-function oneHot(label: readonly number[] | undefined, N: number, classes: number): Tensor {
-  if (label?.length !== N)
-    throw new ShapeError(`admUnet: it is class-conditional: ${N} labels expected, got ${label?.length ?? "none"}`);
-  const rows = new Float32Array(N * classes);
-  label.forEach((c, n) => {
-    rows[n * classes + c] = 1;
-  });
-  return tensor([N, classes], rows);
 }

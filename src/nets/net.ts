@@ -1,6 +1,7 @@
+import { ShapeError } from "../errors.ts";
 import { type Flat, flat } from "../tensor/flat.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
-import { type Tensor, upload } from "../tensor/tensor.ts";
+import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 
 /** A parameter before it has numbers. `init`: uniform in +-1/sqrt(fanIn) as PyTorch does, or a constant. */
 export interface ParamSpec {
@@ -14,26 +15,37 @@ export type Specs = Record<string, ParamSpec>;
 /** One number per sample, or one for all. */
 export type PerSample = number | readonly number[];
 
-/** A network: what it needs, and the function. It owns no numbers. */
-export interface Net {
+/** What else a network may be told of each sample. */
+export interface Labels {
+  /** The class: an index, or weights over all classes (one-hot, or zeros for none). */
+  readonly label?: readonly number[] | readonly (readonly number[])[];
+  /** How the sample was augmented (EDM): zeros at inference. */
+  readonly augment?: readonly (readonly number[])[];
+}
+
+/** Parameters and a function of them: what it needs, by the checkpoint's names. It owns no numbers. */
+export interface Module<Args extends readonly unknown[], Out = Tensor> {
   readonly name: string;
+  readonly parameters: Readonly<Specs>;
+  apply(params: Params, ...args: Args): Out;
+}
+
+/** A network on pictures: x [N, H, W, inChannels] at time or noise label t, to [N, H, W, outChannels]. */
+export interface Net extends Module<[x: Tensor, t: PerSample, labels?: Labels]> {
   readonly inChannels: number;
   readonly outChannels: number;
   /** Heights and widths must be multiples of this. */
   readonly multipleOf: number;
-  readonly parameters: Readonly<Specs>;
-  /** x [N, H, W, inChannels] at time or noise label t, to [N, H, W, outChannels]. */
-  apply(params: Params, x: Tensor, t: PerSample, label?: readonly number[]): Tensor;
 }
 
 export const shapesOf = (specs: Readonly<Specs>): Record<string, Shape> =>
   Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, shape]));
 
-export const countParameters = ({ parameters }: Net): number =>
+export const countParameters = ({ parameters }: { readonly parameters: Readonly<Specs> }): number =>
   Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 
 /** Fresh parameters, drawn on the host so that they are the same on every adapter. */
-export function initParams({ parameters }: Net, rng: { number(): number }): Flat {
+export function initParams({ parameters }: { readonly parameters: Readonly<Specs> }, rng: { number(): number }): Flat {
   const made = flat(shapesOf(parameters));
   for (const [name, { shape, init }] of Object.entries(parameters)) {
     const bound = typeof init === "number" ? 0 : 1 / Math.sqrt(init.fanIn);
@@ -44,3 +56,19 @@ export function initParams({ parameters }: Net, rng: { number(): number }): Flat
 }
 
 export const perSample = (t: PerSample, N: number): number[] => (typeof t === "number" ? new Array(N).fill(t) : [...t]);
+
+/** What `Labels` say of classes or augmentation, as rows [N, width]. */
+export function labelRows(who: string, given: Labels["label"], N: number, width: number): Tensor {
+  if (given?.length !== N)
+    throw new ShapeError(`${who}: it is class-conditional: ${N} labels expected, got ${given?.length ?? "none"}`);
+  const rows = new Float32Array(N * width);
+  given.forEach((row, n) => {
+    if (typeof row !== "number") {
+      if (row.length !== width)
+        throw new ShapeError(`${who}: a label of ${width} weights expected, got ${row.length} for sample ${n}`);
+      rows.set(row, n * width);
+    } else if (Number.isInteger(row) && row >= 0 && row < width) rows[n * width + row] = 1;
+    else throw new ShapeError(`${who}: a class of 0 to ${width - 1} expected, got ${row} for sample ${n}`);
+  });
+  return tensor([N, width], rows);
+}

@@ -9,6 +9,6 @@ export function spaceToDepth(net: Net, r: number): Net {
     inChannels: net.inChannels / r ** 2,
     outChannels: net.outChannels / r ** 2,
     multipleOf: net.multipleOf * r,
-    apply: (params, x, t, label) => pixelShuffle(net.apply(params, pixelUnshuffle(x, r), t, label), r),
+    apply: (params, x, t, labels) => pixelShuffle(net.apply(params, pixelUnshuffle(x, r), t, labels), r),
   };
 }

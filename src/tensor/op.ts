@@ -51,6 +51,30 @@ export class Tape {
 }
 
 let active: readonly Tape[] = [];
+type Watcher = (out: Tensor, name: string) => Tensor | undefined;
+let watcher: Watcher | undefined;
+
+/** Runs f, showing `watch` what each op gives; what it returns, if anything, takes the result's place. */
+export function watched<T>(watch: Watcher, f: () => T): T {
+  const outer = watcher;
+  watcher = watch;
+  try {
+    return f();
+  } finally {
+    watcher = outer;
+  }
+}
+/** The watcher's word on a result; what it does itself is not shown to it. */
+function shown(out: Tensor, name: string): Tensor {
+  const watch = watcher;
+  if (!watch) return out;
+  watcher = undefined;
+  try {
+    return constant(() => watch(out, name)) ?? out;
+  } finally {
+    watcher = watch;
+  }
+}
 
 /** Makes a differentiable function of tensors from its forward pass and its gradient rule. */
 export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], options: O) => Tensor {
@@ -70,7 +94,8 @@ export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], opti
   };
   return (inputs, options) => {
     return scope(() => {
-      const { out, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
+      const { out: made, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
+      const out = shown(made, name);
       for (const tape of active) {
         const needs = inputs.map((t) => t !== undefined && tape.tracked.has(t));
         if (!needs.includes(true)) continue;

@@ -104,7 +104,7 @@ function setUp({ config, x: shape, t, label, blocks }: Case) {
 test.each(Object.keys(CASES))("%s", async (name) => {
   const given = CASES[name] as Case;
   const { net, of, weights, upload, x } = setUp(given);
-  const { y } = await evaluate(() => ({ y: net.apply(upload(), tensor(given.x, x), given.t, given.label) }));
+  const { y } = await evaluate(() => ({ y: net.apply(upload(), tensor(given.x, x), given.t, { label: given.label }) }));
   const want = of({ data: x, shape: given.x }, weights);
   expect(want.shape[3]).toBe(net.outChannels);
   const error = expectClose(y, want.data, { l2: 1e-5 });
@@ -122,7 +122,7 @@ test.each(Object.keys(CASES).slice(0, 3))("in f16, %s", async (name) => {
     Object.entries(weights).map(([k, w]) => [k, (net.parameters[k]?.shape.length ?? 0) > 1 ? rounded(w) : w]),
   );
   const { y } = await evaluate(() => {
-    const out = net.apply(upload("f16", halves), tensor(given.x, x, "f16"), given.t, given.label);
+    const out = net.apply(upload("f16", halves), tensor(given.x, x, "f16"), given.t, { label: given.label });
     expect(out.dtype).toBe("f16");
     return { y: out };
   });
@@ -160,7 +160,7 @@ describe("gradients of <r, y>, along themselves and along a random direction", (
       const params = upload();
       const picked = Object.fromEntries(keys.map((k) => [k, params[k] as Tensor]));
       return valueAndGrad((p: { x: Tensor; some: Record<string, Tensor> }) =>
-        sum(mul(net.apply({ ...params, ...p.some }, p.x, given.t, given.label), tensor(y.shape, r))),
+        sum(mul(net.apply({ ...params, ...p.some }, p.x, given.t, { label: given.label }), tensor(y.shape, r))),
       )({ x: tensor(given.x, x), some: picked }).grad;
     });
     /** The derivative along unit directions, one for each of the tensors that move. */
