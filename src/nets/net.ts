@@ -7,6 +7,8 @@ import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 export interface ParamSpec {
   readonly shape: Shape;
   readonly init: number | { readonly fanIn: number };
+  /** Statistics that the checkpoint keeps with the parameters: neither trained nor counted. */
+  readonly buffer?: true;
 }
 /** Parameters by their names in the checkpoint, in its order, in PyTorch's shapes. */
 export type Params = Readonly<Record<string, Tensor>>;
@@ -38,11 +40,14 @@ export interface Net extends Module<[x: Tensor, t: PerSample, labels?: Labels]> 
   readonly multipleOf: number;
 }
 
+/** A network that is told nothing but the picture; it serves wherever a `Net` does. */
+export interface PictureNet extends Module<[x: Tensor]>, Omit<Net, keyof Module<[]>> {}
+
 export const shapesOf = (specs: Readonly<Specs>): Record<string, Shape> =>
   Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, shape]));
 
 export const countParameters = ({ parameters }: { readonly parameters: Readonly<Specs> }): number =>
-  Object.values(parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  Object.values(parameters).reduce((sum, { shape, buffer }) => sum + (buffer ? 0 : sizeOf(shape)), 0);
 
 /** Fresh parameters, drawn on the host so that they are the same on every adapter. */
 export function initParams({ parameters }: { readonly parameters: Readonly<Specs> }, rng: { number(): number }): Flat {
