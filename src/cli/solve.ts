@@ -17,7 +17,7 @@ export interface Outcome {
   /** Seconds of solving, without opening, loading and compiling. */
   seconds: number;
   setupSeconds: number;
-  /** Network calls for each pixel, and how many of them were differentiated: no solver here does that. */
+  /** Network calls for each pixel, and how often a gradient was taken through one: 0 for all but guided solvers. */
   nfe: number;
   nbe: number;
   pieces: number;
@@ -47,7 +47,7 @@ export async function solve(
   const setup = performance.now();
   let setupSeconds = 0;
   let seconds = 0;
-  let nfe = 0;
+  let [nfe, nbe] = [0, 0];
   let misfit = 0;
   let known = 0;
   let bar: ReturnType<typeof progress> | undefined;
@@ -68,7 +68,7 @@ export async function solve(
           seed,
           signal,
           onStep(step) {
-            nfe = step.nfe;
+            [nfe, nbe] = [step.nfe, step.nbe];
             bar?.update(i * step.steps + step.i + 1);
           },
         });
@@ -94,7 +94,7 @@ export async function solve(
     seconds: round(seconds, 3),
     setupSeconds: round(setupSeconds, 3),
     nfe,
-    nbe: 0,
+    nbe,
     pieces: count,
     psnrMeasurement: against(shown),
     psnr: against(picture),

@@ -2,11 +2,13 @@ import { broadcastTo } from "../../kernels/broadcast.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { type Rng, rng } from "../../kernels/random.ts";
 import { sumSquares } from "../../kernels/reduce.ts";
+import { reshape } from "../../kernels/reshape.ts";
 import type { Denoiser, Reconstructor } from "../diffusion/denoiser.ts";
 import { ProxelError, ShapeError } from "../errors.ts";
 import { gpu } from "../gpu/open.ts";
 import { replaceState } from "../linalg/iterate.ts";
 import type { LinearOperator } from "../linalg/operator.ts";
+import { op } from "../tensor/op.ts";
 import { detached, dispose, leaves, mapTree, scope, type Tree } from "../tensor/scope.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -42,8 +44,12 @@ export interface Solver<P = Problem> {
   step(problem: P, state: State, i: number, rng: Rng): State;
 }
 
-/** A state, that of step i of 0 .. steps - 1; nfe counts calls of the network so far. */
-export type Step = State & { readonly i: number; readonly steps: number; readonly nfe: number };
+/** A state, that of step i of 0 .. steps - 1; nfe counts calls of the network so far, nbe gradients taken through it. */
+export type Step = State & Counts & { readonly i: number; readonly steps: number };
+interface Counts {
+  readonly nfe: number;
+  readonly nbe: number;
+}
 
 export interface RunOptions {
   seed?: number;
@@ -69,7 +75,7 @@ export async function* run<P extends Problem | Sampling>(
   const { name, steps } = solver;
   const on = gpu();
   const random = rng(seed);
-  const count = { nfe: 0 };
+  const count = { nfe: 0, nbe: 0 };
   // detached: whoever asks for the next step may be inside a scope of his own
   const tidy = <T>(fn: () => T): T => detached(() => scope(fn));
   signal?.throwIfAborted();
@@ -99,7 +105,7 @@ export async function* run<P extends Problem | Sampling>(
         await on.idle();
         ours = false;
       }
-      yield { ...after, i, steps, nfe: count.nfe };
+      yield { ...after, i, steps, ...count };
     }
   } finally {
     if (ours) dispose(state);
@@ -143,12 +149,22 @@ function check(problem: Problem | Sampling): void {
     throw new RangeError(`problem: sigmaNoise must be 0 or more, got ${sigmaNoise}`);
 }
 
+/** What a network gave, unchanged; a gradient that comes back through it is counted. */
+const answered = op<{ count: { nbe: number } }>({
+  name: "network",
+  forward: ([x]) => ({ out: reshape(x as Tensor, (x as Tensor).shape) }),
+  vjp(dy, _, { count }) {
+    count.nbe++;
+    return [dy];
+  },
+});
+
 /** The problem's networks, counting their calls. */
-function calls(problem: Problem | Sampling, count: { nfe: number }): Partial<Problem> {
+function calls(problem: Problem | Sampling, count: { nfe: number; nbe: number }): Partial<Problem> {
   const counting = <F extends Denoiser | Reconstructor>(f: F): F =>
     Object.assign((...args: Parameters<F>) => {
       count.nfe++;
-      return (f as (...a: Parameters<F>) => Tensor)(...args);
+      return answered([(f as (...a: Parameters<F>) => Tensor)(...args)], { count });
     }, f) as unknown as F;
   const model = "model" in problem ? problem.model : undefined;
   return { denoiser: counting(problem.denoiser), ...(model && { model: counting(model) }) };

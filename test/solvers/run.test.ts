@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { affine } from "../../kernels/elementwise.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { rng } from "../../kernels/random.ts";
+import { sumSquares } from "../../kernels/reduce.ts";
+import { valueAndGrad } from "../../src/autograd/vjp.ts";
 import type { Denoiser } from "../../src/diffusion/denoiser.ts";
 import { gaussian } from "../../src/diffusion/gaussian.ts";
 import { identity } from "../../src/physics/identity.ts";
@@ -58,6 +60,33 @@ test("yields every step with its level, its calls and both pictures", async () =
     [2, 3, "0.00", 5],
   ]);
   dispose(last);
+});
+
+test("counts the gradients taken through the network, not those of other things", async () => {
+  // one gradient step on |D(x; s)|^2 from every second state, another on |x|^2
+  const guided: Solver<{ denoiser: Denoiser; shape: readonly number[] }> = {
+    name: "guided",
+    steps: 4,
+    init: ({ shape }, random) => ({ x: random.normal(shape), x0: random.normal(shape), sigma: 1 }),
+    step({ denoiser }, { x }, i) {
+      const f = (t: Tensor) => sumSquares(i % 2 ? denoiser(t, 0.5) : t);
+      const { grad } = valueAndGrad(f)(x);
+      return { x: lincomb(1, x, -0.1, grad), x0: denoiser(x, 0.5), sigma: 0.5 };
+    },
+  };
+  const seen: unknown[] = [];
+  let last: Step | undefined;
+  for await (const step of run(guided, sampling)) {
+    seen.push([step.nfe, step.nbe]);
+    last = step;
+  }
+  dispose(last);
+  expect(seen).toEqual([
+    [1, 0],
+    [3, 1],
+    [4, 1],
+    [6, 2],
+  ]);
 });
 
 test("the same seed draws the same numbers, another seed others", async () => {
