@@ -3,11 +3,15 @@ import { type Flat, flat } from "../tensor/flat.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 
-/** A parameter before it has numbers. `init`: uniform in +-1/sqrt(fanIn) as PyTorch does, or a constant. */
+/** A parameter before it has numbers. `init`: a constant, uniform in +-1/sqrt(fanIn) as PyTorch does, normal, or given. */
 export interface ParamSpec {
   readonly shape: Shape;
-  readonly init: number | { readonly fanIn: number };
-  /** Statistics that the checkpoint keeps with the parameters: neither trained nor counted. */
+  readonly init:
+    | number
+    | { readonly fanIn: number }
+    | { readonly std: number }
+    | { readonly values: readonly number[] };
+  /** Statistics, filters, frequencies that the checkpoint keeps with the parameters: neither trained nor counted. */
   readonly buffer?: true;
 }
 /** Parameters by their names in the checkpoint, in its order, in PyTorch's shapes. */
@@ -52,12 +56,18 @@ export const countParameters = ({ parameters }: { readonly parameters: Readonly<
 /** Fresh parameters, drawn on the host so that they are the same on every adapter. */
 export function initParams({ parameters }: { readonly parameters: Readonly<Specs> }, rng: { number(): number }): Flat {
   const made = flat(shapesOf(parameters));
-  for (const [name, { shape, init }] of Object.entries(parameters)) {
-    const bound = typeof init === "number" ? 0 : 1 / Math.sqrt(init.fanIn);
-    const draw = typeof init === "number" ? () => init : () => bound * (2 * rng.number() - 1);
-    upload(made.tree[name] as Tensor, Float32Array.from({ length: sizeOf(shape) }, draw));
-  }
+  for (const [name, { shape, init }] of Object.entries(parameters))
+    upload(made.tree[name] as Tensor, Float32Array.from({ length: sizeOf(shape) }, drawing(init, rng)));
   return made;
+}
+
+function drawing(init: ParamSpec["init"], rng: { number(): number }): (_: unknown, i: number) => number {
+  if (typeof init === "number") return () => init;
+  if ("values" in init) return (_, i) => init.values[i] as number;
+  if ("std" in init)
+    return () => init.std * Math.sqrt(-2 * Math.log(rng.number())) * Math.cos(2 * Math.PI * rng.number());
+  const bound = 1 / Math.sqrt(init.fanIn);
+  return () => bound * (2 * rng.number() - 1);
 }
 
 export const perSample = (t: PerSample, N: number): number[] => (typeof t === "number" ? new Array(N).fill(t) : [...t]);
