@@ -44,6 +44,7 @@ export type { DType, Shape } from "./tensor/shape.ts";
 export { Tensor, tensor, upload } from "./tensor/tensor.ts";
 export { edmLoss } from "./train/edm_loss.ts";
 export { loop } from "./train/loop.ts";
+export { loadLora, lora, loraMerge, loraShapes } from "./train/lora.ts";
 export { adam } from "./train/optimiser.ts";
 export { loadParams, paramBytes } from "./weights/params.ts";
 export { formatSafetensors, parseSafetensors } from "./weights/safetensors.ts";
