@@ -53,6 +53,7 @@ function imports(file: string): string[] {
   return [...found].map(([, name]) => {
     if (name === "#gpu") return "src/gpu/entry.node.ts";
     if (name === "#platform") return "src/io/platform.node.ts";
+    if (name === "#files") return "src/weights/files.node.ts";
     return name!.startsWith(".") ? posix.join(dirname(file), name!) : name!;
   });
 }

@@ -1,27 +1,10 @@
 import { WeightsError } from "../errors.ts";
-import { fromHalf } from "../tensor/half.ts";
+import { STORED_BYTES as BYTES, type StoredTensor, type StoredType } from "./stored.ts";
 
-export type StoredType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
-const BYTES: Record<StoredType, number> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-};
+export { type StoredTensor, type StoredType, widen } from "./stored.ts";
+
 const MAX_HEADER = 100_000_000;
 
-export interface StoredTensor {
-  readonly dtype: StoredType;
-  readonly shape: number[];
-  /** Little-endian, row-major. */
-  readonly bytes: Uint8Array;
-}
 export interface SafetensorsFile {
   readonly names: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -84,31 +67,6 @@ export function parseSafetensors(file: Uint8Array, name = "safetensors"): Safete
       return entries.get(key) ?? fail(`it has no tensor "${key}"`);
     },
   };
-}
-
-/** The numbers of a stored tensor, as doubles or floats wide enough to hold them. */
-export function widen({ dtype, bytes }: StoredTensor): Float32Array | Float64Array {
-  const own = new Uint8Array(bytes).buffer; // aligned; slice() of a Buffer would be a view
-  switch (dtype) {
-    case "F64":
-      return new Float64Array(own);
-    case "F32":
-      return new Float32Array(own);
-    case "F16":
-      return Float32Array.from(new Uint16Array(own), fromHalf);
-    case "BF16":
-      return new Float32Array(Uint32Array.from(new Uint16Array(own), (b) => b << 16).buffer);
-    case "I64":
-      return Float64Array.from(new BigInt64Array(own), Number);
-    case "I32":
-      return Float64Array.from(new Int32Array(own));
-    case "I16":
-      return Float32Array.from(new Int16Array(own));
-    case "I8":
-      return Float32Array.from(new Int8Array(own));
-    default:
-      return Float32Array.from(bytes);
-  }
 }
 
 /** The bytes of a .safetensors file. Tensors keep the order given; the header is padded so that data are aligned. */
