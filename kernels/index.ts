@@ -1,6 +1,8 @@
 /** The list: every op that users may call. */
 export { adamStep } from "./adam.ts";
 export { attention, attentionQkv } from "./attention.ts";
+export { type BatchNormOptions, batchNorm } from "./batch_norm.ts";
+export { resizeBilinear } from "./bilinear.ts";
 export { add, broadcastTo, div, mul, sub, where } from "./broadcast.ts";
 export { cast } from "./cast.ts";
 export { complexAbs, conj } from "./complex.ts";
@@ -24,16 +26,20 @@ export {
   square,
   tanh,
 } from "./elementwise.ts";
-export { fourier, sinusoidal } from "./embedding.ts";
+export { sinusoidal } from "./embedding.ts";
 export { fft, fft2, fftshift, ifft2, ifftshift } from "./fft.ts";
 export { firDown, firUp, upfirdn } from "./fir.ts";
+export { fourier } from "./fourier.ts";
 export { groupNorm } from "./group_norm.ts";
 export { lincomb } from "./lincomb.ts";
 export { linear as linearLayer, matmul } from "./matmul.ts";
+export { maxPool } from "./max_pool.ts";
+export { meanPool } from "./mean_pool.ts";
 export { nearestUp, zeroInsert } from "./nearest_up.ts";
 export { crop, pad } from "./pad.ts";
 export { pixelShuffle, pixelUnshuffle } from "./pixel_shuffle.ts";
 export { avgPool, avgPool2 } from "./pool.ts";
+export type { PoolOptions } from "./pool_window.ts";
 export { proxAliased } from "./prox_aliased.ts";
 export { proxBlockAverage } from "./prox_block_average.ts";
 export { proxFourier } from "./prox_fourier.ts";

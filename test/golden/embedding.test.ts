@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
-import { fourier, sinusoidal } from "../../kernels/embedding.ts";
+import { sinusoidal } from "../../kernels/embedding.ts";
+import { fourier } from "../../kernels/fourier.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
 import { golden } from "../lib/golden.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
 
 withGpu();
 
 const ops = golden("ops");
+const frequencies = (name: string) => tensor([data(name).length], data(name));
 const data = (name: string) => ops?.tensors.get(name)?.data as Float64Array;
 
 test.skipIf(!ops)("the embeddings of ADM, DDPM, EDM and score_sde, as PyTorch gives them", async () => {
@@ -16,8 +19,10 @@ test.skipIf(!ops)("the embeddings of ADM, DDPM, EDM and score_sde, as PyTorch gi
     emb_ddpm: sinusoidal(t("emb_ddpm"), 32, { kind: "ddpm" }),
     emb_edm_dhariwal: sinusoidal(t("emb_edm_dhariwal"), 32),
     emb_edm_song_positional: sinusoidal(t("emb_edm_song_positional"), 32, { kind: "ddpm" }),
-    emb_fourier_scoresde: fourier(t("emb_fourier_scoresde"), data("emb_fourier_scoresde.param.W")),
-    emb_fourier_edm_raw: fourier(t("emb_fourier_edm_raw"), data("emb_fourier_edm_raw.param.freqs"), { first: "cos" }),
+    emb_fourier_scoresde: fourier(t("emb_fourier_scoresde"), frequencies("emb_fourier_scoresde.param.W")),
+    emb_fourier_edm_raw: fourier(t("emb_fourier_edm_raw"), frequencies("emb_fourier_edm_raw.param.freqs"), {
+      first: "cos",
+    }),
   }));
   for (const [name, got] of Object.entries(out)) {
     const want = data(`${name}.y`);

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { fourier, sinusoidal } from "../../kernels/embedding.ts";
+import { test } from "vitest";
+import { sinusoidal } from "../../kernels/embedding.ts";
 import { expectClose } from "../lib/close.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
 
@@ -31,27 +31,4 @@ test("both kinds of sinusoid, odd and even widths, fractional times", async () =
     t.flatMap((v) => [...f.map((w) => Math.cos(v * w)), ...f.map((w) => Math.sin(v * w))]),
     { l2: 1e-3 },
   );
-});
-
-test("Fourier features, either half first", async () => {
-  const [u, w] = [
-    [-2.5, 4],
-    [16, -33.25, 0.125],
-  ];
-  const out = await evaluate(() => ({ sin: fourier(u, Float32Array.from(w)), cos: fourier(u, w, { first: "cos" }) }));
-  const [s, c] = [
-    u.map((v) => w.map((k) => Math.sin(2 * Math.PI * k * v))),
-    u.map((v) => w.map((k) => Math.cos(2 * Math.PI * k * v))),
-  ];
-  expectClose(
-    out.sin,
-    [0, 1].flatMap((i) => [...s[i]!, ...c[i]!]),
-    { l2: 1e-7 },
-  );
-  expectClose(
-    out.cos,
-    [0, 1].flatMap((i) => [...c[i]!, ...s[i]!]),
-    { l2: 1e-7 },
-  );
-  expect(out.sin.length).toBe(12);
 });
