@@ -1,5 +1,5 @@
-// The two samples, of `length`, between which sample i of a row stretched to `size` lies, and how far from the first:
-// at (i + 1/2) length / size - 1/2, within the row. In whole numbers until the last division, so that it is exact.
+// The two samples of a row between which sample i of the stretched row lies, and how far from the first.
+// It lies at (i + 1/2) length / size - 1/2, within the row. Whole numbers until the last division, so that it is exact.
 struct Tap { a: u32, b: u32, t: f32 }
 
 fn bilinear_tap(i: u32, length: u32, size: u32) -> Tap {

@@ -36,6 +36,11 @@ const CASES: Record<string, Case> = {
   tokens: { x: [2, 1, 100, 32], w: [96, 32, 1, 1] },
   "1 x 1, stride 2": { x: [1, 9, 8, 8], w: [8, 8, 1, 1], stride: [2, 2] },
   "5 x 5": { x: [1, 13, 11, 4], w: [8, 4, 5, 5], padding: [2, 2, 2, 2] },
+  "1 x 7": { x: [2, 6, 11, 8], w: [12, 8, 1, 7], padding: [0, 0, 3, 3] },
+  "7 x 1": { x: [2, 11, 6, 8], w: [12, 8, 7, 1], padding: [3, 3, 0, 0] },
+  "1 x 3, odd channels": { x: [1, 5, 6, 5], w: [3, 5, 1, 3], padding: [0, 0, 1, 1] },
+  "3 x 1, odd channels": { x: [1, 6, 5, 5], w: [3, 5, 3, 1], padding: [1, 1, 0, 0] },
+  "11 x 11, stride 4": { x: [1, 39, 43, 3], w: [8, 3, 11, 11], stride: [4, 4], padding: [2, 2, 2, 2] },
   "2 x 3, no padding": { x: [1, 6, 9, 4], w: [4, 4, 2, 3] },
   "picture in": { x: [1, 20, 18, 3], w: [16, 3, 3, 3], padding: same },
   "picture out": { x: [1, 20, 18, 16], w: [3, 16, 3, 3], padding: same },
@@ -137,6 +142,8 @@ const TILED: Record<string, Case> = {
   "strides 3 and 2, as a tile": CASES["strides 3 and 2"] as Case,
   "groups, as a tile": CASES.groups as Case,
   "1 x 1, as a tile": CASES["1 x 1"] as Case,
+  "1 x 7, as a tile": CASES["1 x 7"] as Case,
+  "7 x 1, as a tile": CASES["7 x 1"] as Case,
   "more channels than a tile": { x: [1, 9, 9, 20], w: [132, 20, 3, 3], padding: same },
 };
 const BOTH = Object.entries(TILED).flatMap(([name, c]) =>
