@@ -1,5 +1,6 @@
 import wgsl from "../shaders/random.wgsl";
 import wgslBits from "../shaders/random_bits.wgsl";
+import { capturing } from "../src/gpu/open.ts";
 import { grid1d, kernel } from "../src/tensor/kernel.ts";
 import { philox } from "../src/tensor/philox.ts";
 import { type Shape, sizeOf } from "../src/tensor/shape.ts";
@@ -63,8 +64,8 @@ function from(start: RngState): Rng {
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new RangeError(`rng: the seed must be a whole number from 0 to 2^53, got ${seed}`);
   let key = [seed >>> 0, Math.floor(seed / 2 ** 32)] as const;
-  const counter = () => ({ call: call++, stream0: stream[0], stream1: stream[1], key0: key[0], key1: key[1] });
-  const words = () => philox([0, call++, ...stream], key);
+  const counter = () => drawn({ call: call++, stream0: stream[0], stream1: stream[1], key0: key[0], key1: key[1] });
+  const words = () => drawn(philox([0, call++, ...stream], key));
   const number = () => {
     const [a, b] = words();
     return ((a >>> 6) * 2 ** 26 + (b >>> 6) + 0.5) / 2 ** 52;
@@ -96,6 +97,12 @@ function from(start: RngState): Rng {
       key = [seed >>> 0, Math.floor(seed / 2 ** 32)];
     },
   };
+}
+
+/** Draws are numbers of one call: a plan that repeats them would give the same noise for ever. */
+function drawn<T>(numbers: T): T {
+  if (capturing()) throw new TypeError("plan: random numbers are drawn inside; draw them outside and give them");
+  return numbers;
 }
 
 /** A generator for this seed. */

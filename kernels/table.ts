@@ -14,9 +14,12 @@ export function table(gpu: Gpu, key: string, make: () => Float64Array): Tensor {
   let known = mine.get(key);
   if (!known) {
     const data = make();
-    known = detached(() => empty([data.length / 2], "c64", gpu));
-    upload(known, data);
-    gpu.pool.live--; // it is nobody's to free, so no leak
+    known = gpu.capturing(undefined, () => {
+      const made = detached(() => empty([data.length / 2], "c64", gpu));
+      upload(made, data);
+      gpu.pool.live--; // it is nobody's to free, so no leak
+      return made;
+    });
     mine.set(key, known);
   }
   return known;

@@ -39,6 +39,7 @@ export { type Problem, restore, run, type Solver, type State, type Step } from "
 export { measured, simulate, TASKS, type Task } from "./tasks.ts";
 export { grid1d, kernel, lanesFor } from "./tensor/kernel.ts";
 export { op } from "./tensor/op.ts";
+export { type Plan, type PlanInput, plan } from "./tensor/plan.ts";
 export { dispose, leaves, mapTree, scope, type Tree } from "./tensor/scope.ts";
 export type { DType, Shape } from "./tensor/shape.ts";
 export { Tensor, tensor, upload } from "./tensor/tensor.ts";

@@ -1,5 +1,6 @@
 import { lincomb } from "../../kernels/lincomb.ts";
 import { ShapeError } from "../errors.ts";
+import { fixed } from "../tensor/given.ts";
 import { op, record, type Tape } from "../tensor/op.ts";
 import { leaves, mapTree, scope, type Tree } from "../tensor/scope.ts";
 import { sameShape } from "../tensor/shape.ts";
@@ -88,7 +89,7 @@ export function valueAndGrad<P extends Tree>(f: (params: P) => Tensor): (params:
       const { value, tape } = record(xs, () => f(params));
       if (value.size !== 1)
         throw new ShapeError(`valueAndGrad: the function must return one number, got shape [${value.shape}]`);
-      const grads = replay(tape, xs, value, tensor(value.shape, new Float32Array(1).fill(1)), true);
+      const grads = replay(tape, xs, value, tensor(value.shape, fixed([1])), true);
       return { value, grad: mapTree(params, (t) => grads.get(t) ?? zerosLike(t)) };
     });
 }

@@ -1,5 +1,6 @@
 import { entry, patiently } from "#gpu";
 import { GpuError } from "../errors.ts";
+import type { Capture } from "./capture.ts";
 import { Pipelines } from "./pipelines.ts";
 import { type Block, Pool } from "./pool.ts";
 import { Recording } from "./recording.ts";
@@ -77,6 +78,22 @@ export class Gpu implements Disposable {
     if (this.#failure) throw this.#failure;
   }
 
+  /** What is being captured, if anything. */
+  get capture(): Capture | undefined {
+    return this.recording.capture;
+  }
+
+  /** Runs f with what it asks for going to a capture; with undefined, to the device after all. */
+  capturing<T>(capture: Capture | undefined, f: () => T): T {
+    const { capture: outer } = this.recording;
+    this.recording.capture = this.pool.capture = capture;
+    try {
+      return f();
+    } finally {
+      this.recording.capture = this.pool.capture = outer;
+    }
+  }
+
   #fail(error: unknown): void {
     this.#failure ??= error instanceof Error ? error : new GpuError(String(error));
   }
@@ -88,9 +105,11 @@ export class Gpu implements Disposable {
   /** Bytes of a buffer, as they will be when everything recorded so far has run. */
   async read(block: Block, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.check();
+    if (this.recording.capture) throw new TypeError("plan: nothing can be read inside; return it and read that");
     const size = Math.ceil(bytes / 4) * 4;
     const staging = this.device.createBuffer({ size, usage: 0x1 | 0x8 });
-    this.recording.add({ kind: "copy", from: block.buffer, fromOffset: offset, to: staging, toOffset: 0, bytes: size });
+    const to = { buffer: staging };
+    this.recording.add({ kind: "copy", from: block, fromOffset: offset, to, toOffset: 0, bytes: size });
     try {
       await this.#wait(this.recording.submitted());
       this.check();
@@ -130,6 +149,9 @@ export class Gpu implements Disposable {
 }
 
 const opened: Gpu[] = [];
+
+/** Whether a plan is being captured. */
+export const capturing = (): boolean => opened.some(({ capture }) => capture);
 
 /** The GPU opened last and not yet closed. */
 export function gpu(): Gpu {
@@ -179,7 +201,7 @@ const CANARY = `@group(0) @binding(0) var<storage, read_write> y: array<f32>;
 async function canary(gpu: Gpu): Promise<number> {
   const { pipelines, pool, recording } = gpu;
   const target = pool.alloc(8);
-  recording.add({ kind: "write", to: target.buffer, offset: 0, data: new Uint8Array(new Float32Array([0, 7]).buffer) });
+  recording.add({ kind: "write", to: target, offset: 0, data: new Uint8Array(new Float32Array([0, 7]).buffer) });
   const pipeline = pipelines.get("canary", "w", "canary", () => CANARY, {});
   recording.add({
     kind: "dispatch",

@@ -1,10 +1,16 @@
 import { GpuError } from "../errors.ts";
+import type { Capture } from "./capture.ts";
 
 /** A buffer of the pool. `bytes` is its class, not what was asked. */
 export interface Block {
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly bytes: number;
+  /** Writes in place, and times that it was freed: whoever reads it later can tell that it is not what it was. */
+  version: number;
+  frees: number;
+  /** The capture that it stands for a buffer of. */
+  readonly capture?: Capture;
   /** The interval between two trims in which it was last handed out. */
   used: number;
 }
@@ -26,6 +32,10 @@ export class Pool {
   peakBytes = 0;
   /** Held for reuse. */
   freeBytes = 0;
+  /** The most that `liveBytes + freeBytes` has been: buffers of the device, whoever has them. */
+  peakHeldBytes = 0;
+  /** When there is one, blocks are its own, without buffers. */
+  capture: Capture | undefined;
   readonly #device: GPUDevice;
   readonly #free = new Map<number, Block[]>();
   #next = 1;
@@ -35,7 +45,8 @@ export class Pool {
     this.#device = device;
   }
 
-  alloc(wanted: number): Block {
+  /** `exact`: for what is kept long, so that rounding up would be waste. */
+  alloc(wanted: number, { exact = false } = {}): Block {
     const allowed = Math.min(this.#device.limits.maxStorageBufferBindingSize, this.#device.limits.maxBufferSize);
     if (wanted > allowed)
       throw new GpuError(
@@ -46,16 +57,19 @@ export class Pool {
           allowed,
         },
       );
-    const bytes = Math.min(sizeClass(wanted), allowed - (allowed % 4));
+    if (this.capture) return this.capture.alloc(wanted);
+    const rounded = exact ? Math.max(256, Math.ceil(wanted / 256) * 256) : sizeClass(wanted);
+    const bytes = Math.min(rounded, allowed - (allowed % 4));
     this.live++;
-    this.liveBytes += bytes;
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
     let block = this.#free.get(bytes)?.pop();
     if (block) this.freeBytes -= bytes;
     else {
       const buffer = this.#device.createBuffer({ label: `${bytes} bytes`, size: bytes, usage: USAGE });
-      block = { id: this.#next++, buffer, bytes, used: 0 };
+      block = { id: this.#next++, buffer, bytes, version: 0, frees: 0, used: 0 };
     }
+    this.liveBytes += bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.liveBytes);
+    this.peakHeldBytes = Math.max(this.peakHeldBytes, this.liveBytes + this.freeBytes);
     block.used = this.#interval;
     return block;
   }
@@ -68,6 +82,8 @@ export class Pool {
   }
 
   free(block: Block): void {
+    block.frees++;
+    if (block.capture) return;
     this.live--;
     this.liveBytes -= block.bytes;
     this.freeBytes += block.bytes;

@@ -1,5 +1,7 @@
+import type { Capture } from "./capture.ts";
 import type { Pipeline, Pipelines } from "./pipelines.ts";
 import type { Block } from "./pool.ts";
+import type { Replay } from "./replay.ts";
 
 export interface Bound {
   readonly block: Block;
@@ -7,10 +9,14 @@ export interface Bound {
   readonly bytes: number;
 }
 export type Grid = readonly [number, number?, number?];
+/** What has a buffer, or will have one by the time that commands are encoded. */
+type Place = Pick<Block, "buffer">;
 export type Command =
   | { kind: "dispatch"; pipeline: Pipeline; bound: readonly Bound[]; params: Uint8Array | undefined; grid: Grid }
-  | { kind: "copy"; from: GPUBuffer; fromOffset: number; to: GPUBuffer; toOffset: number; bytes: number }
-  | { kind: "write"; to: GPUBuffer; offset: number; data: Uint8Array };
+  | { kind: "copy"; from: Place; fromOffset: number; to: Place; toOffset: number; bytes: number }
+  /** `renew`: the data that a replay writes. Without it the numbers are those of one call alone. */
+  | { kind: "write"; to: Place; offset: number; data: Uint8Array; renew?: (() => Uint8Array) | undefined }
+  | { kind: "replay"; replay: Replay };
 
 /** Dispatches after which a submit is made without being asked. */
 const BATCH = 256;
@@ -27,6 +33,8 @@ export class Recording {
   submits = 0;
   /** Called when something recorded earlier turns out not to work. */
   onError: (error: unknown) => void = () => {};
+  /** When there is one, commands are its own. */
+  capture: Capture | undefined;
   readonly #device: GPUDevice;
   readonly #pipelines: Pipelines;
   readonly #ring: GPUBuffer;
@@ -45,8 +53,14 @@ export class Recording {
   }
 
   add(command: Command): void {
+    if (this.capture) {
+      this.capture.commands.push(command);
+      return;
+    }
     this.#commands.push(command);
-    if (command.kind === "dispatch" && ++this.dispatches % BATCH === 0) this.flush();
+    const before = Math.floor(this.dispatches / BATCH);
+    this.dispatches += command.kind === "dispatch" ? 1 : command.kind === "replay" ? command.replay.dispatches : 0;
+    if (Math.floor(this.dispatches / BATCH) > before) this.flush();
   }
 
   /** Hands everything recorded to the GPU, as soon as its pipelines are compiled. */
@@ -54,7 +68,10 @@ export class Recording {
     const commands = this.#commands;
     if (!commands.length) return;
     this.#commands = [];
-    const pending = commands.flatMap((c) => (c.kind === "dispatch" && !c.pipeline.compiled ? [c.pipeline.ready] : []));
+    const pending: Promise<void>[] = [];
+    for (const c of commands)
+      if (c.kind === "dispatch" && !c.pipeline.compiled) pending.push(c.pipeline.ready);
+      else if (c.kind === "replay") pending.push(...c.replay.pending());
     if (!this.#tail && !pending.length) {
       this.#encode(commands);
       return;
@@ -106,13 +123,18 @@ export class Recording {
     for (const c of commands) {
       if (c.kind === "write") {
         submit(); // a write happens on the queue, so what was encoded before it must be there first
-        queue.writeBuffer(c.to, c.offset, c.data as Uint8Array<ArrayBuffer>);
+        queue.writeBuffer(c.to.buffer, c.offset, c.data as Uint8Array<ArrayBuffer>);
         continue;
       }
       encoder ??= this.#device.createCommandEncoder();
       if (c.kind === "copy") {
         endPass();
-        encoder.copyBufferToBuffer(c.from, c.fromOffset, c.to, c.toOffset, c.bytes);
+        encoder.copyBufferToBuffer(c.from.buffer, c.fromOffset, c.to.buffer, c.toOffset, c.bytes);
+        continue;
+      }
+      if (c.kind === "replay") {
+        endPass();
+        c.replay.encode(encoder);
         continue;
       }
       if (used + (c.params?.length ?? 0) > RING) {

@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors.ts";
 import { type Flat, flat } from "../tensor/flat.ts";
+import { computed } from "../tensor/given.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 
@@ -13,6 +14,8 @@ export interface ParamSpec {
     | { readonly values: readonly number[] };
   /** Statistics, filters, frequencies that the checkpoint keeps with the parameters: neither trained nor counted. */
   readonly buffer?: true;
+  /** Drawn once and never trained, though the checkpoint counts it among the parameters. */
+  readonly fixed?: true;
 }
 /** Parameters by their names in the checkpoint, in its order, in PyTorch's shapes. */
 export type Params = Readonly<Record<string, Tensor>>;
@@ -33,6 +36,8 @@ export interface Labels {
 export interface Module<Args extends readonly unknown[], Out = Tensor> {
   readonly name: string;
   readonly parameters: Readonly<Specs>;
+  /** Names and shapes of what else its checkpoints hold, which is computed here instead. */
+  readonly buffers?: Readonly<Record<string, Shape>>;
   apply(params: Params, ...args: Args): Out;
 }
 
@@ -70,20 +75,24 @@ function drawing(init: ParamSpec["init"], rng: { number(): number }): (_: unknow
   return () => bound * (2 * rng.number() - 1);
 }
 
-export const perSample = (t: PerSample, N: number): number[] => (typeof t === "number" ? new Array(N).fill(t) : [...t]);
+export const perSample = (t: PerSample, N: number): number[] =>
+  typeof t === "number" ? new Array(N).fill(t) : t.slice();
 
 /** What `Labels` say of classes or augmentation, as rows [N, width]. */
 export function labelRows(who: string, given: Labels["label"], N: number, width: number): Tensor {
   if (given?.length !== N)
     throw new ShapeError(`${who}: it is class-conditional: ${N} labels expected, got ${given?.length ?? "none"}`);
-  const rows = new Float32Array(N * width);
-  given.forEach((row, n) => {
-    if (typeof row !== "number") {
-      if (row.length !== width)
-        throw new ShapeError(`${who}: a label of ${width} weights expected, got ${row.length} for sample ${n}`);
-      rows.set(row, n * width);
-    } else if (Number.isInteger(row) && row >= 0 && row < width) rows[n * width + row] = 1;
-    else throw new ShapeError(`${who}: a class of 0 to ${width - 1} expected, got ${row} for sample ${n}`);
-  });
-  return tensor([N, width], rows);
+  const fill = (labels: readonly (number | readonly number[])[]) => {
+    const rows = new Float32Array(N * width);
+    labels.forEach((row, n) => {
+      if (typeof row !== "number") {
+        if (row.length !== width)
+          throw new ShapeError(`${who}: a label of ${width} weights expected, got ${row.length} for sample ${n}`);
+        rows.set(row, n * width);
+      } else if (Number.isInteger(row) && row >= 0 && row < width) rows[n * width + row] = 1;
+      else throw new ShapeError(`${who}: a class of 0 to ${width - 1} expected, got ${row} for sample ${n}`);
+    });
+    return rows;
+  };
+  return tensor([N, width], computed(given as readonly number[], fill)); // in a plan, classes change from call to call
 }

@@ -34,7 +34,7 @@ export function flat(shapes: Readonly<Record<string, Shape>>, dtype: DType = "f3
       if (to > from)
         whole.storage.gpu.recording.add({
           kind: "write",
-          to: whole.storage.block.buffer,
+          to: whole.storage.block,
           offset: from,
           data: new Uint8Array(to - from),
         });

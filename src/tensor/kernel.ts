@@ -3,7 +3,7 @@ import { type Gpu, gpu } from "../gpu/open.ts";
 import type { Bound, Grid } from "../gpu/recording.ts";
 import { type Layout, reflect } from "../gpu/reflect.ts";
 import type { DType, Shape } from "./shape.ts";
-import { empty, Tensor } from "./tensor.ts";
+import { changed, empty, Tensor } from "./tensor.ts";
 
 /** Named tensors; an optional input that is absent is `undefined`. */
 // biome-ignore lint/suspicious/noExplicitAny: a kernel's own spec knows which inputs it requires
@@ -87,7 +87,7 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
       if (!shape) throw new Error(`internal: ${stem}: no shape is given for output "${name}"`);
       const given = into?.[name];
       outputs[name] = given ?? empty(shape, dtypeOf(type, dtype), on);
-      if (given) given.storage.version++;
+      if (given) changed(given);
     }
     for (const { name, index } of layout.outputs) bound[index] = (outputs[name] as Tensor).bound();
     if (into) refuseOverlap(stem, layout, bound);

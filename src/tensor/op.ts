@@ -64,6 +64,9 @@ export function watched<T>(watch: Watcher, f: () => T): T {
     watcher = outer;
   }
 }
+/** Whether anyone follows what ops do: a tape, for a gradient, or a watcher. What is not made by ops would be lost to them. */
+export const followed = (): boolean => active.length > 0 || watcher !== undefined;
+
 /** The watcher's word on a result; what it does itself is not shown to it. */
 function shown(out: Tensor, name: string): Tensor {
   const watch = watcher;

@@ -1,6 +1,8 @@
 import { ShapeError } from "../errors.ts";
+import type { Capture } from "../gpu/capture.ts";
 import { type Gpu, gpu } from "../gpu/open.ts";
 import type { Block } from "../gpu/pool.ts";
+import { renewal } from "./given.ts";
 import { halvesFrom, halvesTo } from "./half.ts";
 import { adopt } from "./scope.ts";
 import { BYTES, type DType, type Shape, sizeOf } from "./shape.ts";
@@ -61,6 +63,11 @@ export class Tensor implements Disposable {
   }
   #check(): void {
     if (this.freed) throw new ShapeError(`tensor [${this.shape}]: it was freed; return it from its scope to keep it`);
+    const { block, gpu } = this.storage;
+    if (block.capture && block.capture !== gpu.capture)
+      throw new ShapeError(
+        `tensor [${this.shape}]: it was made inside a plan, and is there only; return it from the plan`,
+      );
   }
 
   get freed(): boolean {
@@ -107,7 +114,9 @@ export class Tensor implements Disposable {
     const known = this.storage.derived.get(full);
     if (known?.version === version) return known.tensor;
     known?.tensor.dispose();
-    const tensor = make();
+    // what is made of a tensor from outside a plan is made now, and once
+    const { gpu, block } = this.storage;
+    const tensor = gpu.capturing(block.capture as Capture | undefined, make);
     this.storage.derived.set(full, { version, tensor });
     return tensor;
   }
@@ -125,23 +134,44 @@ export function tensor(shape: Shape, data: ArrayLike<number>, dtype: DType = "f3
 
 /** Writes numbers over the contents of a tensor. */
 export function upload(t: Tensor, data: ArrayLike<number>): void {
-  const array =
-    t.dtype === "f16" ? halvesFrom(data) : t.dtype === "u32" ? Uint32Array.from(data) : Float32Array.from(data);
-  uploadRaw(t, new Uint8Array(array.buffer));
+  const encode = (numbers: ArrayLike<number>): Uint8Array => {
+    const array =
+      t.dtype === "f16"
+        ? halvesFrom(numbers)
+        : t.dtype === "u32"
+          ? Uint32Array.from(numbers)
+          : Float32Array.from(numbers);
+    return padded(new Uint8Array(array.buffer));
+  };
+  const again = renewal(data);
+  if (again) write(t, encode(again()), () => encode(again()));
+  else write(t, encode(data));
+}
+
+const padded = (bytes: Uint8Array): Uint8Array => {
+  if (bytes.length % 4 === 0) return bytes;
+  const whole = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  whole.set(bytes);
+  return whole;
+};
+
+function write(t: Tensor, data: Uint8Array, renew?: () => Uint8Array): void {
+  const { block, offset } = t.bound();
+  changed(t);
+  t.storage.gpu.recording.add({ kind: "write", to: block, offset, data, renew });
+}
+
+/** To be called where the contents of a tensor that is in use are written over. */
+export function changed({ storage }: Tensor): void {
+  storage.version++;
+  storage.block.version++;
 }
 
 /** Writes bytes, in the tensor's own dtype, over its contents. The bytes are taken, not copied. */
 export function uploadRaw(t: Tensor, bytes: Uint8Array): void {
   if (bytes.length !== t.bytes)
     throw new ShapeError(`upload: tensor [${t.shape}] takes ${t.bytes} bytes, got ${bytes.length}`);
-  let data = bytes;
-  if (bytes.length % 4) {
-    data = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
-    data.set(bytes);
-  }
-  const { block, offset } = t.bound();
-  t.storage.version++;
-  t.storage.gpu.recording.add({ kind: "write", to: block.buffer, offset, data });
+  write(t, padded(bytes));
 }
 
 /** A new tensor whose contents are whatever the buffer held. */
@@ -154,12 +184,12 @@ export function empty(shape: Shape, dtype: DType = "f32", on: Gpu = gpu()): Tens
 /** The same numbers elsewhere: one copy, no kernel. */
 export function copyBuffer(from: Tensor, to: Tensor): void {
   const bytes = Math.ceil(Math.min(from.bytes, to.bytes) / 4) * 4;
-  to.storage.version++;
+  changed(to);
   from.storage.gpu.recording.add({
     kind: "copy",
-    from: from.bound().block.buffer,
+    from: from.bound().block,
     fromOffset: from.offset,
-    to: to.bound().block.buffer,
+    to: to.bound().block,
     toOffset: to.offset,
     bytes,
   });
