@@ -2,6 +2,7 @@
 import { readBytes } from "#platform";
 import { type AnySizeOptions, anySize } from "./diffusion/any_size.ts";
 import type { Denoiser } from "./diffusion/denoiser.ts";
+import { planned } from "./diffusion/planned.ts";
 import { precondition } from "./diffusion/precondition.ts";
 import { WeightsError } from "./errors.ts";
 import { admUnet } from "./nets/adm_unet.ts";
@@ -121,7 +122,8 @@ export async function loadDenoiser(
   const { net, F, sigmaData, metadata } = prior(file.metadata, name);
   const params = loadParams(name, shapesOf(net.parameters), file, { dtype: options.dtype ?? "f32" });
   const fixed = metadata.tile === undefined ? {} : { fixedSize: Number(metadata.tile) };
-  const bare = precondition.edm(F(params), {
+  const network = planned(F(params));
+  const bare = precondition.edm(network, {
     sigmaData,
     channels: net.inChannels,
     multipleOf: net.multipleOf,
@@ -133,5 +135,11 @@ export async function loadDenoiser(
     (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
     0,
   );
-  return Object.assign(anySize(bare, options), { parameters, [Symbol.dispose]: () => dispose(params) });
+  return Object.assign(anySize(bare, options), {
+    parameters,
+    [Symbol.dispose]() {
+      network[Symbol.dispose]();
+      dispose(params);
+    },
+  });
 }

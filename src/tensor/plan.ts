@@ -16,6 +16,8 @@ export interface Plan<A extends readonly PlanInput[], O> extends Disposable {
   /** What fn would return, in new tensors. Under a tape, for a gradient, and inside another plan it is fn itself. */
   (...inputs: A): O;
   readonly dispatches: number;
+  /** Something that it reads from outside was freed or written over, so that calls throw. */
+  readonly stale: boolean;
   /** Of device memory, held until it is disposed: inputs, intermediates, outputs. Weights are not its own. */
   readonly bytes: number;
   dispose(): void;
@@ -71,6 +73,7 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
   const replay = new Replay(on.device, on.pipelines, capture.commands);
   const copy = (from: Block, fromOffset: number, to: Block, { bytes }: { bytes: number }) =>
     on.recording.add({ kind: "copy", from, fromOffset, to, toOffset: 0, bytes: Math.ceil(bytes / 4) * 4 });
+  const changed = () => versions.find((was) => was.block.frees !== was.frees || was.block.version !== was.version);
   let open = true;
 
   const call = (...args: A): O => {
@@ -79,11 +82,11 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
     if (on.capture || followed()) return fn(...args);
     const now = args.flatMap(argument);
     fits(expected, now);
-    for (const { block, version, frees } of versions)
-      if (block.frees !== frees || block.version !== version)
-        throw new ShapeError(
-          `plan: a tensor that it reads, a network's weights perhaps, was ${block.frees === frees ? "written over" : "freed"} since; make the plan again`,
-        );
+    const other = changed();
+    if (other)
+      throw new ShapeError(
+        `plan: a tensor that it reads, a network's weights perhaps, was ${other.block.frees === other.frees ? "written over" : "freed"} since; make the plan again`,
+      );
     for (const { at, leaf } of now) if (!(leaf instanceof Tensor)) numbers.set(at, leaf);
     const renewed = writes.map((write) => ({ ...write, data: write.renew() }));
     const tensors = now.flatMap(({ leaf }) => (leaf instanceof Tensor ? [leaf.bound()] : []));
@@ -104,7 +107,10 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
     );
   };
   const bytes = held.reduce((sum, block) => sum + block.bytes, 0);
-  return Object.assign(call, { dispatches: replay.dispatches, bytes, dispose, [Symbol.dispose]: dispose });
+  const made = Object.assign(call, { dispatches: replay.dispatches, bytes, dispose, [Symbol.dispose]: dispose });
+  return Object.defineProperty(made, "stale", { get: () => changed() !== undefined }) as typeof made & {
+    stale: boolean;
+  };
 }
 
 const blockOf = (t: Tensor): Block => t.storage.block;
