@@ -1,5 +1,6 @@
 import wgsl from "../shaders/fourier.wgsl";
 import { ShapeError } from "../src/errors.ts";
+import { computed } from "../src/tensor/given.ts";
 import { grid1d, kernel } from "../src/tensor/kernel.ts";
 import { op } from "../src/tensor/op.ts";
 import { type Tensor, tensor } from "../src/tensor/tensor.ts";
@@ -19,6 +20,8 @@ const run = kernel<Options>({
 
 /** For each exponent e of a float, u 2^(e - 150) modulo 1 as a 64-bit integer: every step here is exact. */
 function turns(u: number): number[] {
+  if (!Number.isFinite(u))
+    throw new RangeError(`fourier: finite labels expected, got ${u}; a noise level must be above 0`);
   return Array.from({ length: 256 }, (_, e) => {
     const part = (u * 2 ** (e - 150)) % 1;
     const high = Math.trunc(part * 2 ** 32);
@@ -29,9 +32,10 @@ function turns(u: number): number[] {
 
 const apply = op<Options>({
   name: "fourier",
-  forward: ([W], options) => ({
-    out: run({ W, turns: tensor([options.u.length, 256, 2], options.u.flatMap(turns), "u32") }, options).y as Tensor,
-  }),
+  forward([W], options) {
+    const words = computed(options.u, (u) => u.flatMap(turns));
+    return { out: run({ W, turns: tensor([options.u.length, 256, 2], words, "u32") }, options).y as Tensor };
+  },
   vjp: () => [null], // the frequencies are drawn once and fixed
 });
 
@@ -43,8 +47,5 @@ const apply = op<Options>({
  */
 export function fourier(u: readonly number[], W: Tensor, { first = "sin" }: { first?: "sin" | "cos" } = {}): Tensor {
   if (W.shape.length !== 1) throw new ShapeError(`fourier: frequencies [F] expected, got [${W.shape}]`);
-  const wrong = u.find((v) => !Number.isFinite(v));
-  if (wrong !== undefined)
-    throw new RangeError(`fourier: finite labels expected, got ${wrong}; a noise level must be above 0`);
   return apply([cast(W, "f32")], { u, first });
 }
