@@ -11,6 +11,7 @@ import { silu } from "../../kernels/elementwise.ts";
 import { sinusoidal } from "../../kernels/embedding.ts";
 import { linear } from "../../kernels/matmul.ts";
 import { scope } from "../tensor/scope.ts";
+import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, classRows, type Declare, norm, unetBlocks } from "./edm_block.ts";
 import { declare } from "./layers.ts";
@@ -53,12 +54,13 @@ export function dhariwalUnet(config: DhariwalConfig): Net {
   });
 
   const parameters: Specs = {};
+  const buffers: Record<string, Shape> = {};
   if (augments) parameters[at("map_augment.weight")] = { shape: [channels, augments], init: 0 };
   kaiming(parameters, at("map_layer0"), width, channels, 0);
   kaiming(parameters, at("map_layer1"), width, width, 0);
   if (classes) parameters[at("map_label.weight")] = { shape: [width, classes], init: { std: 1 } };
   kaiming(parameters, first.at, first.to, inChannels, 3);
-  for (const layer of [...enc, ...dec]) block.declare(parameters, layer);
+  for (const layer of [...enc, ...dec]) block.declare(parameters, buffers, layer);
   declare.norm(parameters, at("out_norm"), last);
   kaiming(parameters, at("out_conv"), outChannels, last, 3, "last");
 
@@ -79,6 +81,7 @@ export function dhariwalUnet(config: DhariwalConfig): Net {
     outChannels,
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
+    buffers,
     apply: (p, x, t, labels = {}) =>
       scope(() => {
         const emb = embed(p, perSample(t, x.shape[0] as number), labels);

@@ -18,6 +18,7 @@ import { avgPool2 } from "../../kernels/pool.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
+import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { declare as layers } from "./layers.ts";
 import { type Labels, labelRows, type Params, type Specs } from "./net.ts";
@@ -67,16 +68,16 @@ export function unetBlocks({ width, scale, eps, adaptive, project, heads, filter
   return {
     resample,
 
-    declare(specs: Specs, block: Block): void {
+    declare(specs: Specs, buffers: Record<string, Shape>, block: Block): void {
       const { at, from, to, way } = block;
       layers.norm(specs, `${at}.norm0`, from);
       declare(specs, `${at}.conv0`, to, from, 3);
-      if (way) declareFilter(specs, `${at}.conv0`, filter);
+      if (way) declareFilter(buffers, `${at}.conv0`, filter);
       declare(specs, `${at}.affine`, adaptive ? 2 * to : to, width, 0);
       layers.norm(specs, `${at}.norm1`, to);
       declare(specs, `${at}.conv1`, to, to, 3, "last");
       if (projects(block)) declare(specs, `${at}.skip`, to, from, 1);
-      if (way) declareFilter(specs, `${at}.skip`, filter);
+      if (way) declareFilter(buffers, `${at}.skip`, filter);
       if (!attends(block)) return;
       layers.norm(specs, `${at}.norm2`, to);
       declare(specs, `${at}.qkv`, 3 * to, to, 1, "qkv");
@@ -115,11 +116,9 @@ function resampler(r: readonly number[]): (x: Tensor, way: "up" | "down") => Ten
   return (x, way) => (way === "up" ? firUp(x, r) : firDown(x, turned));
 }
 
-/** The filter as the checkpoint keeps it; ours is in the configuration. */
-export function declareFilter(specs: Specs, at: string, r: readonly number[]): void {
-  const sum = r.reduce((a, b) => a + b, 0);
-  const values = r.flatMap((a) => r.map((b) => (a * b) / sum ** 2));
-  specs[`${at}.resample_filter`] = { shape: [1, 1, r.length, r.length], init: { values }, buffer: true };
+/** Names the buffer in which the checkpoint keeps a layer's filter; ours is in the configuration. */
+export function declareFilter(buffers: Record<string, Shape>, at: string, filter: readonly number[]): void {
+  buffers[`${at}.resample_filter`] = [1, 1, filter.length, filter.length];
 }
 
 /** Classes as rows [N, classes]; none is zeros, as EDM has it. */

@@ -1,7 +1,7 @@
 /** EDM's networks from the arguments of its own classes: a preconditioner's class and, inside it, a network's. */
 import { ShapeError } from "../errors.ts";
 import { dhariwalUnet } from "./dhariwal_unet.ts";
-import type { Net, Specs } from "./net.ts";
+import type { Net } from "./net.ts";
 import { songUnet } from "./song_unet.ts";
 
 /** The arguments of EDMPrecond, VPPrecond, VEPrecond or iDDPMPrecond and of the network inside, by their own names. */
@@ -80,24 +80,13 @@ export function officialEdm(c: OfficialEdm): EdmNetwork {
             filter: c.resample_filter,
           }),
         });
-  const u: Specs =
-    precondition === "iddpm" ? { u: { shape: [1001], init: { values: cosineLevels() }, buffer: true } } : {};
   return {
-    net: { ...net, parameters: { ...u, ...net.parameters } },
+    net: precondition === "iddpm" ? { ...net, buffers: { u: [1001], ...net.buffers } } : net, // the levels it knows
     precondition,
     sigmaData: c.sigma_data ?? 0.5,
     classes,
     augments,
   };
-}
-
-/** The buffer u of iDDPMPrecond: noise levels of the cosine schedule, the highest first, 0 at the end. */
-function cosineLevels(M = 1000, C1 = 0.001, C2 = 0.008): number[] {
-  const abar = (j: number) => Math.sin(((Math.PI / 2) * j) / (M * (C2 + 1))) ** 2;
-  const u = new Array<number>(M + 1).fill(0);
-  for (let j = M; j > 0; j--)
-    u[j - 1] = Math.sqrt(((u[j] as number) ** 2 + 1) / Math.max(abar(j - 1) / abar(j), C1) - 1);
-  return u;
 }
 
 type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> };

@@ -17,6 +17,7 @@ import { firBeforeConv } from "../../kernels/fir.ts";
 import { fourier } from "../../kernels/fourier.ts";
 import { linear } from "../../kernels/matmul.ts";
 import { scope } from "../tensor/scope.ts";
+import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, classRows, type Declare, declareFilter, norm, unetBlocks } from "./edm_block.ts";
 import { declare } from "./layers.ts";
@@ -71,6 +72,7 @@ export function songUnet(config: SongConfig): Net {
   });
 
   const parameters: Specs = {};
+  const buffers: Record<string, Shape> = {};
   if (embedding === "fourier")
     parameters[at("map_noise.freqs")] = { shape: [noise / 2], init: { std: 16 }, buffer: true };
   if (classes) xavier(parameters, at("map_label"), noise, classes, 0);
@@ -81,18 +83,18 @@ export function songUnet(config: SongConfig): Net {
   xavier(parameters, at("map_layer0"), width, noise, 0);
   xavier(parameters, at("map_layer1"), width, width, 0);
   for (const layer of enc) {
-    if (layer.kind === "block") block.declare(parameters, layer);
+    if (layer.kind === "block") block.declare(parameters, buffers, layer);
     else if (layer.kind === "conv" || layer.kind === "auxResidual")
       xavier(parameters, layer.at, layer.to, layer.from, 3);
     else if (layer.kind === "auxSkip") xavier(parameters, layer.at, layer.to, layer.from, 1);
-    if (layer.kind === "auxDown" || layer.kind === "auxResidual") declareFilter(parameters, layer.at, filter);
+    if (layer.kind === "auxDown" || layer.kind === "auxResidual") declareFilter(buffers, layer.at, filter);
   }
   for (const layer of dec) {
     if (layer.kind !== "aux") {
-      block.declare(parameters, layer);
+      block.declare(parameters, buffers, layer);
       continue;
     }
-    if (layer.up) declareFilter(parameters, `${layer.at}_aux_up`, filter);
+    if (layer.up) declareFilter(buffers, `${layer.at}_aux_up`, filter);
     declare.norm(parameters, `${layer.at}_aux_norm`, layer.from);
     xavier(parameters, `${layer.at}_aux_conv`, outChannels, layer.from, 3, "last");
   }
@@ -117,6 +119,7 @@ export function songUnet(config: SongConfig): Net {
     outChannels,
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
+    buffers,
     apply: (p, x, t, labels = {}) =>
       scope(() => {
         const emb = embed(p, perSample(t, x.shape[0] as number), labels);

@@ -21,6 +21,7 @@ for (const name of ["edm_adm", "edm_ddpmpp", "edm_ncsnpp"])
     const { net, precondition: form, sigmaData } = officialEdm(json.config as OfficialEdm);
     return {
       parameters: net.parameters,
+      buffers: Object.keys(net.buffers ?? {}),
       apply: (params, x, io) => {
         const [label, augment] = [rows(io.get("class_labels")), rows(io.get("augment_labels"))];
         const labels = { ...(label && { label }), ...(augment && { augment }) };
