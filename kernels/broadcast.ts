@@ -14,48 +14,54 @@ export { complexAbs, conj } from "./complex.ts";
 
 const OPS = ["mul", "add", "sub", "div", "keep", "drop", "first"] as const;
 type Name = (typeof OPS)[number];
+/** All that follows from the operation and the shapes. */
 interface Options {
-  op: Name;
-  dims: number[];
-  sa: number[];
-  sb: number[];
   lanes: 1 | 4;
   shape: Shape;
+  params: Record<string, number>;
+  overrides: Record<string, number>;
 }
 
 const run = kernel<Options>({
   wgsl,
-  params: (_, { shape, dims, sa, sb, lanes }) => ({
-    n: sizeOf(shape) / lanes,
-    d0: (dims[0] as number) / lanes,
-    ...Object.fromEntries(
-      [1, 2, 3, 4].flatMap((i) => [
-        [`d${i}`, dims[i] ?? 1],
-        [`sa${i}`, sa[i] ?? 0],
-        [`sb${i}`, sb[i] ?? 0],
-      ]),
-    ),
-  }),
+  params: (_, { params }) => params,
   shapes: (_, { shape }) => ({ y: shape }),
-  grid: (_, { shape, lanes }, wg) => grid1d(sizeOf(shape) / lanes, wg),
+  grid: (_, { params }, wg) => grid1d(params.n as number, wg),
   lanes: (_, { lanes }) => lanes,
-  overrides: (_, { op, dims, sa, sb }) => ({
-    OP: OPS.indexOf(op),
-    RANK: dims.length,
-    A_RUNS: sa[0] ? 1 : 0,
-    B_RUNS: sb[0] ? 1 : 0,
-  }),
+  overrides: (_, { overrides }) => overrides,
 });
 
-function pointwise(op: Name, a: Tensor, b: Tensor | undefined, shape: Shape): Tensor {
-  const { dims, strides } = mergedAxes(op, shape, [a.shape, b?.shape ?? []]);
+function optionsFor(op: Name, a: Shape, b: Shape | undefined, shape: Shape): Options {
+  const { dims, strides } = mergedAxes(op, shape, [a, b ?? []]);
   const [sa, sb] = strides as [number[], number[]];
   if (!b) sb.fill(0);
   // a vector must not straddle two rows of d0, nor begin inside a vector of an operand
   const lanes = (dims[0] as number) % 4 === 0 ? 4 : 1;
+  const params: Record<string, number> = { n: sizeOf(shape) / lanes, d0: (dims[0] as number) / lanes };
+  for (const i of [1, 2, 3, 4]) {
+    params[`d${i}`] = dims[i] ?? 1;
+    params[`sa${i}`] = sa[i] ?? 0;
+    params[`sb${i}`] = sb[i] ?? 0;
+  }
+  const overrides = { OP: OPS.indexOf(op), RANK: dims.length, A_RUNS: sa[0] ? 1 : 0, B_RUNS: sb[0] ? 1 : 0 };
+  return { lanes, shape, params, overrides };
+}
+
+/** Networks ask for the same few pairs of shapes over and over. */
+const known = new Map<string, Options>();
+const MOST_KNOWN = 1000;
+
+function pointwise(op: Name, a: Tensor, b: Tensor | undefined, shapeOf: () => Shape): Tensor {
+  const key = `${op} ${a.shape} ${b?.shape} ${b ? "" : shapeOf()}`;
+  let options = known.get(key);
+  if (!options) {
+    options = optionsFor(op, a.shape, b?.shape, shapeOf());
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(key, options);
+  }
+  const { A_RUNS, B_RUNS } = options.overrides;
   // bound under the name it is read by: fewer than 16 bytes cannot be bound as vectors
-  const inputs = { [sa[0] ? "a" : "a1"]: a, [sb[0] ? "b" : "b1"]: b };
-  return run(inputs, { op, dims, sa, sb, lanes, shape }).y as Tensor;
+  return run({ [A_RUNS ? "a" : "a1"]: a, [B_RUNS ? "b" : "b1"]: b }, options).y as Tensor;
 }
 
 /** Cotangents of a and b, before they are summed to their shapes. */
@@ -76,7 +82,7 @@ const apply = op<{ op: Name }>({
   name: "broadcast",
   forward([a, b], { op }) {
     const [p, q] = [a, b] as [Tensor, Tensor];
-    return { out: pointwise(op, p, q, broadcastShape(op, p.shape, q.shape)), saved: [p, q] };
+    return { out: pointwise(op, p, q, () => broadcastShape(op, p.shape, q.shape)), saved: [p, q] };
   },
   vjp(dy, [a, b]: [Tensor, Tensor], { op }, needs) {
     const rule = RULES[op];
@@ -110,7 +116,7 @@ export const where = (mask: Tensor, a: Tensor, b: Tensor): Tensor => add(keep(ma
 
 const stretch = op<{ shape: Shape }>({
   name: "broadcastTo",
-  forward: ([x], { shape }) => ({ out: pointwise("first", x as Tensor, undefined, shape), saved: [x] }),
+  forward: ([x], { shape }) => ({ out: pointwise("first", x as Tensor, undefined, () => shape), saved: [x] }),
   vjp: (dy, [x]: [Tensor]) => [sumTo(dy, x.shape)],
 });
 

@@ -77,28 +77,35 @@ interface Run extends Packing, Pass {
 
 function params({ bias, residual }: { bias?: Tensor; residual?: Tensor }, r: Run, vector: 1 | 4) {
   const { N, H, W, G, KH, KW, scale, out, stride, before, whole = out, step = [1, 1], at = [0, 0] } = r;
+  // one literal: spreads would take most of the time of recording a convolution
   return {
-    ...{ N, H, W, G, KH, KW, scale, I: r.I / vector, O: r.O / vector },
-    ...{
-      OH: out[0],
-      OW: out[1],
-      YH: whole[0],
-      YW: whole[1],
-      sy: stride[0],
-      sx: stride[1],
-      py: before[0],
-      px: before[1],
-    },
-    ...{
-      step_y: step[0],
-      step_x: step[1],
-      at_y: at[0],
-      at_x: at[1],
-      pixels: r.TX * r.TY,
-      vectors: r.TN / 4,
-      block: r.block,
-    },
-    ...{ biased: bias ? 1 : 0, residues: residual ? 1 : 0 },
+    N,
+    H,
+    W,
+    G,
+    KH,
+    KW,
+    scale,
+    I: r.I / vector,
+    O: r.O / vector,
+    OH: out[0],
+    OW: out[1],
+    YH: whole[0],
+    YW: whole[1],
+    sy: stride[0],
+    sx: stride[1],
+    py: before[0],
+    px: before[1],
+    step_y: step[0],
+    step_x: step[1],
+    at_y: at[0],
+    at_x: at[1],
+    pixels: r.TX * r.TY,
+    vectors: r.TN / 4,
+    block: r.block,
+    biased: bias ? 1 : 0,
+    residues: residual ? 1 : 0,
+    sums: 16,
   };
 }
 const spec = (text: string, vector: 1 | 4): KernelSpec<Run> => ({
@@ -118,7 +125,7 @@ const run = {
   any: kernel<Run>(spec(wgslAny, 1)),
   tile: kernel<Run>({
     wgsl: wgslTile,
-    params: (inputs, r) => ({ ...params(inputs, r, 4), sums: 16 }),
+    params: (inputs, r) => params(inputs, r, 4),
     shapes: (_, { shape }) => ({ y: shape }),
     grid: (_, { N, G, O, out: [OH, OW] }) => grid1d(Math.ceil((N * OH * OW) / 64) * G * Math.ceil(O / 64), 1),
   }),
@@ -208,16 +215,20 @@ const apply = op<Options>({
     const G = window.groups;
     const out = outputSize("conv2d", x1, w1, window).slice(1, 3) as [number, number];
     const packing = (base: number, channels: number): Packing => ({
-      ...{ G, I: channels / G, O: O / G, KH, KW, KX: KW, base: base * KH * KW },
-      ...{
-        by_g: (O / G) * I * KH * KW,
-        by_o: I * KH * KW,
-        by_i: KH * KW,
-        first_y: 0,
-        every_y: 1,
-        first_x: 0,
-        every_x: 1,
-      },
+      G,
+      I: channels / G,
+      O: O / G,
+      KH,
+      KW,
+      KX: KW,
+      base: base * KH * KW,
+      by_g: (O / G) * I * KH * KW,
+      by_o: I * KH * KW,
+      by_i: KH * KW,
+      first_y: 0,
+      every_y: 1,
+      first_x: 0,
+      every_x: 1,
     });
     const pass = { stride: window.stride, before: [window.padding[0], window.padding[2]] as const, out };
     const C = x1.shape[3] as number;

@@ -92,8 +92,9 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     for (const { name, index } of layout.outputs) bound[index] = (outputs[name] as Tensor).bound();
     if (into) refuseOverlap(stem, layout, bound);
     const grid = spec.grid(inputs, options, wg);
-    if (grid.every((n) => (n ?? 1) > 0)) {
-      if (grid.some((n) => (n ?? 1) > 65535))
+    const [gx, gy = 1, gz = 1] = grid;
+    if (gx > 0 && gy > 0 && gz > 0) {
+      if (gx > 65535 || gy > 65535 || gz > 65535)
         throw new Error(`internal: ${stem}: grid [${grid}] exceeds 65535 workgroups on an axis`);
       on.recording.add({
         kind: "dispatch",
@@ -178,14 +179,14 @@ function entries(values: Numbers): string {
 function packParams(layout: Layout, values: Numbers | undefined): Uint8Array | undefined {
   const { params, stem } = layout;
   if (!params.length) return undefined;
-  const bytes = new Uint8Array(Math.ceil(params.length / 4) * 16);
-  const view = new DataView(bytes.buffer);
-  params.forEach(({ name, type }, i) => {
+  const words = new Uint32Array(Math.ceil(params.length / 4) * 4);
+  const floats = new Float32Array(words.buffer);
+  for (let i = 0; i < params.length; i++) {
+    const { name, type } = params[i] as (typeof params)[number];
     const value = values?.[name];
     if (value === undefined) throw new Error(`internal: ${stem}: param "${name}" has no value`);
-    if (type === "f32") view.setFloat32(4 * i, value, true);
-    else if (type === "u32") view.setUint32(4 * i, value, true);
-    else view.setInt32(4 * i, value, true);
-  });
-  return bytes;
+    if (type === "f32") floats[i] = value;
+    else words[i] = value; // of an i32, its two's complement
+  }
+  return new Uint8Array(words.buffer);
 }

@@ -28,7 +28,9 @@ export function scope<T>(fn: () => T): T {
     for (const t of mine) t.dispose();
     throw new TypeError("scope: the function returned a promise; scopes are synchronous, read tensors outside");
   }
-  for (const t of leaves(out)) if (mine.delete(t)) adopt(t);
+  if (out instanceof Tensor) {
+    if (mine.delete(out)) adopt(out);
+  } else for (const t of leaves(out)) if (mine.delete(t)) adopt(t);
   for (const t of mine) t.dispose();
   return out as T;
 }
