@@ -47,5 +47,12 @@ export { edmLoss } from "./train/edm_loss.ts";
 export { loop } from "./train/loop.ts";
 export { loadLora, lora, loraMerge, loraShapes } from "./train/lora.ts";
 export { adam } from "./train/optimiser.ts";
+export {
+  type OpenWeightsOptions,
+  openWeights,
+  type Plain,
+  type Weights,
+  type WeightsFormat,
+} from "./weights/open.ts";
 export { loadParams, paramBytes } from "./weights/params.ts";
 export { formatSafetensors, parseSafetensors } from "./weights/safetensors.ts";
