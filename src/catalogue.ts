@@ -5,47 +5,14 @@ import type { Denoiser } from "./diffusion/denoiser.ts";
 import { planned } from "./diffusion/planned.ts";
 import { precondition } from "./diffusion/precondition.ts";
 import { WeightsError } from "./errors.ts";
-import { admUnet } from "./nets/adm_unet.ts";
+import { type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
 import { type Net, type Params, shapesOf } from "./nets/net.ts";
 import { spaceToDepth } from "./nets/space_to_depth.ts";
 import { dispose } from "./tensor/scope.ts";
 import { loadParams } from "./weights/params.ts";
 import { parseSafetensors } from "./weights/safetensors.ts";
 
-/** The arguments of guided-diffusion's UNetModel, by its own names; `attention_resolutions` are downsampling factors. */
-export interface OfficialAdm {
-  image_size: number;
-  in_channels: number;
-  model_channels: number;
-  out_channels: number;
-  num_res_blocks: number;
-  attention_resolutions: readonly number[];
-  channel_mult: readonly number[];
-  num_heads?: number;
-  num_head_channels?: number;
-  use_scale_shift_norm?: boolean;
-  resblock_updown?: boolean;
-  use_new_attention_order?: boolean;
-  num_classes?: number | null;
-}
-
-/** The network that guided-diffusion would build from these arguments. */
-export const officialAdm = (c: OfficialAdm): Net =>
-  admUnet({
-    resolution: c.image_size,
-    inChannels: c.in_channels,
-    outChannels: c.out_channels,
-    channels: c.model_channels,
-    multipliers: c.channel_mult,
-    blocks: c.num_res_blocks,
-    attention: c.attention_resolutions.map((factor) => c.image_size / factor),
-    heads: c.num_heads ?? 1,
-    ...(c.num_head_channels && c.num_head_channels > 0 ? { headChannels: c.num_head_channels } : {}),
-    scaleShift: c.use_scale_shift_norm ?? false,
-    updown: c.resblock_updown ?? false,
-    newOrder: c.use_new_attention_order ?? false,
-    ...(c.num_classes ? { classes: c.num_classes } : {}),
-  });
+export { type OfficialAdm, officialAdm };
 
 /** What the metadata of one of our weights files says. All values are text. */
 export interface PriorMetadata {

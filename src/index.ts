@@ -1,7 +1,7 @@
 /** The public face: names only. */
 export * from "../kernels/index.ts";
 export { checkpoint, constant, valueAndGrad, vjp } from "./autograd/vjp.ts";
-export { loadDenoiser, officialAdm, prior } from "./catalogue.ts";
+export { loadDenoiser, prior } from "./catalogue.ts";
 export { anySize } from "./diffusion/any_size.ts";
 export type { Denoiser, Reconstructor, Sigma } from "./diffusion/denoiser.ts";
 export { gaussian } from "./diffusion/gaussian.ts";
@@ -22,8 +22,13 @@ export {
 } from "./linalg/operator.ts";
 export { proxL2 } from "./linalg/prox_l2.ts";
 export * as metrics from "./metrics/metrics.ts";
+export { ADM, type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
 export { admUnet } from "./nets/adm_unet.ts";
+export { dhariwalUnet } from "./nets/dhariwal_unet.ts";
+export { discriminator, officialDiscriminator } from "./nets/discriminator.ts";
+export { type OfficialEdm, officialEdm } from "./nets/edm_official.ts";
 export { countParameters, initParams, type Net, type Params } from "./nets/net.ts";
+export { songUnet } from "./nets/song_unet.ts";
 export { spaceToDepth } from "./nets/space_to_depth.ts";
 export { blur } from "./physics/blur.ts";
 export { superResolution } from "./physics/downsample.ts";

@@ -1,4 +1,4 @@
-import { type OfficialAdm, officialAdm } from "../../src/catalogue.ts";
+import { type OfficialAdm, officialAdm } from "../../src/nets/adm_official.ts";
 import { withGpu } from "../lib/gpu.ts";
 import { goldenCase } from "../lib/network.ts";
 

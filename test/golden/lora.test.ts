@@ -1,4 +1,4 @@
-import { type OfficialAdm, officialAdm } from "../../src/catalogue.ts";
+import { type OfficialAdm, officialAdm } from "../../src/nets/adm_official.ts";
 import { type ParamSpec, shapesOf } from "../../src/nets/net.ts";
 import { type LoraOptions, loraMerge, loraShapes, unparametrised } from "../../src/train/lora.ts";
 import { withGpu } from "../lib/gpu.ts";
