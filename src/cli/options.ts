@@ -2,9 +2,11 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, extname } from "node:path";
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { readBytes } from "#platform";
+import { rng } from "../../kernels/random.ts";
 import { ProxelError } from "../errors.ts";
 import { parseNpy } from "../io/npy.ts";
 import { checkOutput, formatOf, type Picture, readPicture, toGrey } from "../io/picture.ts";
+import { motionPsf } from "../physics/motion.ts";
 import { type Mask, TASKS, type Task, type TaskOptions } from "../tasks.ts";
 import { nearest } from "./nearest.ts";
 
@@ -13,6 +15,7 @@ export const TASK_OPTIONS = {
   task: { type: "string", short: "t" },
   blur: { type: "string" },
   psf: { type: "string" },
+  motion: { type: "string" },
   scale: { type: "string" },
   mask: { type: "string" },
   noise: { type: "string" },
@@ -27,6 +30,7 @@ export const TASK_OPTIONS = {
 export const TASK_HELP = `  -t, --task NAME    deblur, sr, inpaint or denoise
   --blur SIGMA       deblur: Gaussian of this standard deviation, in pixels [3]
   --psf FILE         deblur: any other kernel, a picture or .npy; its sum is made 1
+  --motion N         deblur: a hand's shake in a square of N pixels, drawn from --seed
   --scale N          sr: factor [4]
   --mask FILE        inpaint: a picture or .npy of the same size, white (1) where known
   --noise X          standard deviation, black being 0 and white 1`;
@@ -122,18 +126,21 @@ export const taskFrom = (values: Values): Task => oneOf("--task", values.task, T
 
 /** The operator's options, with the files they name read. */
 export async function taskOptions(values: Values, task: Task): Promise<TaskOptions> {
-  const only: Record<string, Task> = { blur: "deblur", psf: "deblur", scale: "sr", mask: "inpaint" };
+  const only: Record<string, Task> = { blur: "deblur", psf: "deblur", motion: "deblur", scale: "sr", mask: "inpaint" };
   for (const [name, of] of Object.entries(only))
     if (values[name] !== undefined && of !== task)
       throw new TypeError(`--${name} belongs to --task ${of}, this is ${task}`);
-  if (values.blur !== undefined && values.psf !== undefined)
-    throw new TypeError("--blur and --psf are two kernels; give one of them");
+  const kernels = ["blur", "psf", "motion"].filter((name) => values[name] !== undefined);
+  if (kernels.length > 1) throw new TypeError(`--${kernels.join(" and --")} are different kernels; give one of them`);
   const blur = number(values, "blur", { above: 0 });
   const scale = number(values, "scale", { min: 2, whole: true });
+  const motion = number(values, "motion", { min: 3, whole: true });
+  const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   return {
     ...(blur === undefined ? {} : { blur }),
     ...(scale === undefined ? {} : { scale }),
     ...(values.psf === undefined ? {} : { psf: await readPsf(String(values.psf)) }),
+    ...(motion === undefined ? {} : { psf: motionPsf(rng(seed).fork(0x6d), { size: motion }) }),
     ...(values.mask === undefined ? {} : { mask: await readMask(String(values.mask)) }),
   };
 }

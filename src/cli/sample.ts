@@ -44,12 +44,12 @@ export async function sample(argv: string[]): Promise<number> {
   const bar = progress("sample", steps);
   try {
     const began = performance.now();
-    let nfe = 0;
+    let [nfe, nbe] = [0, 0];
     const x = await restore({ denoiser, shape: [count, size, size, 3] }, edm({ steps }), {
       seed,
       signal,
       onStep(step) {
-        nfe = step.nfe;
+        [nfe, nbe] = [step.nfe, step.nbe];
         bar.update(step.i + 1);
       },
     });
@@ -74,6 +74,9 @@ export async function sample(argv: string[]): Promise<number> {
     await writePicture(out, count === 1 ? (pictures[0] as Picture) : contactSheet(rows), {
       force: values.force ?? false,
     });
+    const seconds = (performance.now() - began) / 1000;
+    const drawn = `${count} ${count === 1 ? "picture" : "pictures"} of ${size}x${size}`;
+    console.error(`sample: ${drawn} -> ${out}, ${nfe} calls in ${seconds.toFixed(1)} s on ${gpu().adapter}`);
     if (values.json)
       console.log(
         JSON.stringify({
@@ -83,7 +86,8 @@ export async function sample(argv: string[]): Promise<number> {
           count,
           size,
           nfe,
-          seconds: (performance.now() - began) / 1000,
+          nbe,
+          seconds: Number(seconds.toFixed(3)),
           adapter: gpu().adapter,
           peakBytes: gpu().pool.peakBytes,
           output: out,

@@ -2,7 +2,7 @@ import { lincomb } from "../../kernels/lincomb.ts";
 import type { LoadedDenoiser } from "../catalogue.ts";
 import type { Denoiser } from "../diffusion/denoiser.ts";
 import { gpu } from "../gpu/open.ts";
-import type { Picture } from "../io/picture.ts";
+import { type Picture, toGrey } from "../io/picture.ts";
 import { psnr8 } from "../metrics/psnr.ts";
 import { ssim } from "../metrics/ssim.ts";
 import type { Job } from "../pieces.ts";
@@ -23,6 +23,8 @@ export interface Outcome {
   pieces: number;
   psnrMeasurement: number | null;
   psnr: number | null;
+  /** Of Y alone, in 0..255; papers on super-resolution, where Y is 16..235, print 1.3 dB more. */
+  psnrLuma: number | null;
   ssim: number | null;
   residual: number;
 }
@@ -98,6 +100,7 @@ export async function solve(
     pieces: count,
     psnrMeasurement: against(shown),
     psnr: against(picture),
+    psnrLuma: truth ? round(psnr8(toGrey(picture).data, toGrey(truth).data), 3) : null,
     ssim:
       truth && Math.min(width, height) >= 11
         ? round(ssim(picture.data, truth.data, { width, height, channels }), 4)

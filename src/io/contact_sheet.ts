@@ -99,12 +99,14 @@ export function contactSheet(rows: SheetRow[], { columns = [], title = "", tile 
     Math.ceil(textWidth(title, 1.6 * size)),
   );
   const width = inner + 2 * MARGIN;
+  // room for a row's words, where it has any, and to the next row
+  const below = rows.map(({ label, caption, under }, r) => {
+    const worded = Boolean(label || caption || under);
+    const next = worded ? Math.round(0.7 * line) : GUTTER;
+    return (worded ? Math.round(1.9 * line) : next) - (r === rows.length - 1 ? next : 0);
+  });
   const height =
-    2 * MARGIN +
-    heading +
-    (columns.length ? line : 0) +
-    heights.reduce((sum, h) => sum + h + Math.round(1.9 * line), 0) -
-    Math.round(0.7 * line);
+    2 * MARGIN + heading + (columns.length ? line : 0) + heights.reduce((sum, h, r) => sum + h + (below[r] ?? 0), 0);
 
   const sheet: Picture = {
     width,
@@ -129,7 +131,7 @@ export function contactSheet(rows: SheetRow[], { columns = [], title = "", tile 
     drawText(sheet, row.caption ?? row.under?.[0] ?? "", { x: after, y: base, size, colour: PALE });
     for (let k = 1; k < (row.under?.length ?? 0); k++)
       drawText(sheet, row.under?.[k] ?? "", { x: lefts[k] ?? MARGIN, y: base, size, colour: PALE });
-    top += heights[r] + Math.round(1.9 * line);
+    top += heights[r] + (below[r] ?? 0);
   }
   return sheet;
 }

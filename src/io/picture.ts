@@ -3,6 +3,7 @@
 
 import { decodePicture, encodePicture, exists, readBytes, writeBytes } from "#platform";
 import { ProxelError } from "../errors.ts";
+import { luma } from "./colour.ts";
 
 export interface Picture {
   width: number;
@@ -57,13 +58,7 @@ export async function writePicture(
 }
 
 /** One channel, Rec. 601 luma: what "grey" means in PNG tools and in the papers' Y channel. */
-export function toGrey(p: Picture): Picture {
-  if (p.channels === 1) return p;
-  const data = new Float32Array(p.width * p.height);
-  for (let i = 0; i < data.length; i++)
-    data[i] = 0.299 * p.data[3 * i] + 0.587 * p.data[3 * i + 1] + 0.114 * p.data[3 * i + 2];
-  return { ...p, channels: 1, data };
-}
+export const toGrey = (p: Picture): Picture => (p.channels === 1 ? p : { ...p, channels: 1, data: luma(p) });
 
 /** Three channels; grey is repeated. */
 export function toRgb(p: Picture): Picture {

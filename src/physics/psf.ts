@@ -17,7 +17,8 @@ export function psfRows(psf: Psf): readonly (readonly number[])[] {
   return Array.from({ length: k }, (_, i) => [...psf.subarray(i * k, (i + 1) * k)]);
 }
 
-const divided = (rows: number[][]): number[][] => {
+/** Divided by their sum. */
+export const divided = (rows: number[][]): number[][] => {
   const sum = rows.flat().reduce((a, b) => a + b, 0);
   return rows.map((row) => row.map((v) => v / sum));
 };

@@ -72,6 +72,23 @@ test("alpha is enlarged with a measurement of half the size", async () => {
   ).toBeLessThan(0.003);
 });
 
+test("a shake of the hand is drawn from the seed, and undone by the same one", async () => {
+  const dir = folder();
+  const at = (name: string) => join(dir, name);
+  await writePicture(at("in.png"), scene({ width: 64, height: 64 }));
+  const run = (...more: string[]) => proxel("restore", at("in.png"), "-t", "deblur", "-f", "-o", at("x.png"), ...more);
+  const once = async (seed: string) =>
+    json(await run("--simulate", "--motion", "15", "--seed", seed, "--steps", "8", "--json"));
+  const [a, b] = [await once("3"), await once("4")];
+  expect(a.psnrMeasurement).not.toBe(b.psnrMeasurement);
+  for (const { psnr, psnrMeasurement, psnrLuma } of [a, b]) {
+    expect(psnr).toBeGreaterThan(psnrMeasurement);
+    expect(Math.abs(psnrLuma - psnr)).toBeLessThan(3);
+  }
+  const two = await run("--motion", "15", "--blur", "2");
+  expect([two.code, two.stderr]).toEqual([2, expect.stringContaining("--blur and --motion are different kernels")]);
+});
+
 test("a psf is made to sum to 1, a mask is cut with its picture, and noise is measured on all channels", async () => {
   const dir = folder();
   const at = (name: string) => join(dir, name);
