@@ -34,6 +34,7 @@ export { blur } from "./physics/blur.ts";
 export { superResolution } from "./physics/downsample.ts";
 export { identity } from "./physics/identity.ts";
 export { boxMask, inpaint } from "./physics/mask.ts";
+export { motionPsf, smoothMotionPsf } from "./physics/motion.ts";
 export { addNoise } from "./physics/noise.ts";
 export { ddim } from "./solvers/ddim.ts";
 export { denoise } from "./solvers/denoise.ts";
