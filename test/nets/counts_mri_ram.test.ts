@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { countParameters, type Specs } from "../../src/nets/net.ts";
+import { officialRam } from "../../src/nets/ram.ts";
 import { officialVarnet } from "../../src/nets/varnet.ts";
 import { shared } from "../lib/golden.ts";
 
@@ -26,4 +27,11 @@ test("E2E-VarNet: 12 cascades of 18 channels, 29,936,966 parameters by fastMRI's
     });
   expect([under("sens_net."), under("cascades.3.")]).toEqual([484_898, 2_454_339]);
   sameKeys("e2e_varnet", parameters);
+});
+
+test("RAM: heads for 1, 2 and 3 channels, 35,618,953 parameters by the released names", () => {
+  const { parameters } = officialRam();
+  expect(countParameters({ parameters })).toBe(35_618_953);
+  expect(Object.keys(parameters)).toHaveLength(825);
+  sameKeys("ram", parameters);
 });
