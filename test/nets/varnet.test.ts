@@ -87,6 +87,18 @@ test("one mask serves all samples; the sensitivities may see everything measured
   expectClose(got.open, got.whole, { l2: 1e-6 });
 });
 
+test("an odd side, which five poolings leave, is mirrored on the way up", async () => {
+  const deep = normUnet({ channels: 2, pools: 5 });
+  const y = await evaluate(() => {
+    const params = Object.fromEntries(
+      Object.entries(deep.parameters).map(([k, { shape }]) => [k, tensor(shape, seededParameter(`odd.${k}`, shape))]),
+    );
+    return deep.apply(params, tensor([1, 80, 72, 2], seeded("odd", 80 * 72 * 2)));
+  });
+  const fifth = y.filter((_, i) => ((i >> 1) % 72) % 5 === 0 && Math.floor((i >> 1) / 72) % 5 === 0);
+  expectClose(fifth, want("odd"), { l2: 1e-5 });
+});
+
 test("weights in f16 keep k-space and the norms in f32", async () => {
   const y = await evaluate(() => net.apply(weights("f16"), kspace(), { mask }));
   expectClose(y, want("y"), { l2: 1e-2 });
