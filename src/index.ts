@@ -28,8 +28,11 @@ export { dhariwalUnet } from "./nets/dhariwal_unet.ts";
 export { discriminator, officialDiscriminator } from "./nets/discriminator.ts";
 export { type OfficialEdm, officialEdm } from "./nets/edm_official.ts";
 export { countParameters, initParams, type Net, type Params } from "./nets/net.ts";
+export { normUnet } from "./nets/norm_unet.ts";
+export { officialRam, type RamNoise, ram } from "./nets/ram.ts";
 export { songUnet } from "./nets/song_unet.ts";
 export { spaceToDepth } from "./nets/space_to_depth.ts";
+export { officialVarnet, type Sampling, varnet } from "./nets/varnet.ts";
 export { blur } from "./physics/blur.ts";
 export { superResolution } from "./physics/downsample.ts";
 export { identity } from "./physics/identity.ts";
@@ -51,7 +54,7 @@ export type { DType, Shape } from "./tensor/shape.ts";
 export { Tensor, tensor, upload } from "./tensor/tensor.ts";
 export { edmLoss } from "./train/edm_loss.ts";
 export { loop } from "./train/loop.ts";
-export { loadLora, lora, loraMerge, loraShapes } from "./train/lora.ts";
+export { type LoraOptions, loadLora, lora, loraMerge, loraShapes, unparametrised } from "./train/lora.ts";
 export { adam } from "./train/optimiser.ts";
 export {
   type OpenWeightsOptions,
