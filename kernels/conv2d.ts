@@ -1,13 +1,13 @@
 import wgsl from "../shaders/conv2d.wgsl";
 import wgslAny from "../shaders/conv2d_any.wgsl";
-import wgslPack from "../shaders/conv2d_pack.wgsl";
 import wgslTile from "../shaders/conv2d_tile.wgsl";
 import { ShapeError } from "../src/errors.ts";
 import { grid1d, type KernelSpec, kernel } from "../src/tensor/kernel.ts";
-import { derived, type Maybe, op } from "../src/tensor/op.ts";
+import { type Maybe, op } from "../src/tensor/op.ts";
 import { type Shape, sameShape } from "../src/tensor/shape.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { cast } from "./cast.ts";
+import { type Packing, packed } from "./conv2d_pack.ts";
 import { conv2dVjpW } from "./conv2d_vjp_w.ts";
 import { conv2dVjpX } from "./conv2d_vjp_x.ts";
 import { outputSize, sizesOf, type Window, type WindowOptions, windowOf } from "./conv2d_window.ts";
@@ -15,23 +15,6 @@ import { lincomb } from "./lincomb.ts";
 import { nhwc } from "./nhwc.ts";
 import { sum } from "./reduce.ts";
 
-/** Weights as one pass reads them: which channels are in and out, and which taps, as strides into w. */
-export interface Packing {
-  G: number;
-  I: number;
-  O: number;
-  KH: number;
-  KW: number;
-  KX: number;
-  base: number;
-  by_g: number;
-  by_o: number;
-  by_i: number;
-  first_y: number;
-  every_y: number;
-  first_x: number;
-  every_x: number;
-}
 /** One pass of convolution: x [N, H, W, G I] to the pixels (at + step (oy, ox)) of y [N, YH, YW, G O]. */
 export interface Pass {
   stride: readonly [number, number];
@@ -42,24 +25,6 @@ export interface Pass {
   at?: readonly [number, number];
   scale: number;
 }
-
-const pack = kernel<Packing & { block: number }>({
-  wgsl: wgslPack,
-  params: (_, { G, ...p }) => ({ n: packedSize({ G, ...p }) / 4, ...p }),
-  shapes: (_, p) => ({ packed: [packedSize(p)] }),
-  grid: (_, p, wg) => grid1d(packedSize(p) / 4, wg),
-});
-const packedSize = ({ G, KH, KW, I, O }: Packing): number => Math.max(4, G * KH * KW * I * 4 * Math.ceil(O / 4));
-
-/** `block` vectors of output channels lie together, tap after tap. */
-const packed = (w: Tensor, p: Packing, block: number, dtype: Tensor["dtype"]): Tensor =>
-  derived(w, `conv2d ${dtype} ${block} ${Object.values(p)}`, () => {
-    const own = pack({ w }, { ...p, block }).packed as Tensor;
-    if (own.dtype === dtype) return own;
-    const other = cast(own, dtype);
-    own.dispose();
-    return other;
-  });
 
 interface Run extends Packing, Pass {
   N: number;

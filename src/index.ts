@@ -51,7 +51,7 @@ export { op } from "./tensor/op.ts";
 export { type Plan, type PlanInput, plan } from "./tensor/plan.ts";
 export { dispose, leaves, mapTree, scope, type Tree } from "./tensor/scope.ts";
 export type { DType, Shape } from "./tensor/shape.ts";
-export { Tensor, tensor, upload } from "./tensor/tensor.ts";
+export { frugal, Tensor, tensor, upload } from "./tensor/tensor.ts";
 export { edmLoss } from "./train/edm_loss.ts";
 export { loop } from "./train/loop.ts";
 export { type LoraOptions, loadLora, lora, loraMerge, loraShapes, unparametrised } from "./train/lora.ts";

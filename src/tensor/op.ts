@@ -1,5 +1,5 @@
 import { adopt, detached, scope } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Part, Tensor } from "./tensor.ts";
 
 export type Maybe = Tensor | undefined;
 export interface OpSpec<O> {
@@ -141,6 +141,9 @@ export function constant<T>(f: () => T): T {
   }
 }
 
-/** What is derived from t's contents alone (a packed form, say): made once, kept with t, freed with it. */
-export const derived = (t: Tensor, key: string, make: () => Tensor): Tensor =>
-  t.derivedFrom(key, () => detached(() => constant(() => scope(make))));
+/**
+ * What is derived from t's contents alone (a packed form, say): made once, kept with t, freed with it. `part` says that
+ * some of the contents can be written back from it, so that a frugal tensor need not keep them twice.
+ */
+export const derived = (t: Tensor, key: string, make: () => Tensor, part?: Part): Tensor =>
+  t.derivedFrom(key, () => detached(() => constant(() => scope(make))), part);

@@ -4,17 +4,28 @@ import { type Gpu, gpu } from "../gpu/open.ts";
 import type { Block } from "../gpu/pool.ts";
 import { renewal } from "./given.ts";
 import { halvesFrom, halvesTo } from "./half.ts";
-import { adopt } from "./scope.ts";
+import { adopt, detached } from "./scope.ts";
 import { BYTES, type DType, type Shape, sizeOf } from "./shape.ts";
 
 /** A buffer that tensors share: only `reshape`, complex views and slices of flat parameters do. */
 export interface Storage {
   readonly gpu: Gpu;
-  readonly block: Block;
+  block: Block;
   refs: number;
   /** Counts in-place writes, so that what was derived from the contents can tell it is stale. */
   version: number;
-  derived?: Map<string, { version: number; tensor: Tensor }>;
+  derived?: Map<string, { version: number; tensor: Tensor; part: Part | undefined }>;
+  /** The buffer may go once what is derived from it holds the same numbers. */
+  frugal?: boolean;
+  /** The buffer is gone; this gives its contents again. */
+  again?: (() => Tensor) | undefined;
+}
+
+/** Elements `from` to `to`, in an order of the deriver's own, that a derived tensor can write back, bit for bit. */
+export interface Part {
+  readonly from: number;
+  readonly to: number;
+  write(form: Tensor, into: Tensor): void;
 }
 
 /** Shape, dtype and a buffer on the GPU; contiguous, row-major, images as NHWC. Made inside a `scope`, freed with it. */
@@ -59,7 +70,12 @@ export class Tensor implements Disposable {
   }
   #raw(): Promise<ArrayBuffer> {
     this.#check();
-    return this.storage.gpu.read(this.storage.block, this.offset, this.bytes);
+    const { gpu, again, block } = this.storage;
+    if (!again) return gpu.read(block, this.offset, this.bytes);
+    const copy = again(); // for the read alone: it stays packed
+    const raw = gpu.read(copy.storage.block, this.offset, this.bytes);
+    copy.dispose();
+    return raw;
   }
   #check(): void {
     if (this.freed) throw new ShapeError(`tensor [${this.shape}]: it was freed; return it from its scope to keep it`);
@@ -95,17 +111,24 @@ export class Tensor implements Disposable {
   #settle(): void {
     if (!this.freed || --this.storage.refs > 0) return;
     for (const { tensor } of this.storage.derived?.values() ?? []) tensor.dispose();
-    this.storage.gpu.pool.free(this.storage.block);
+    if (!this.storage.again) this.storage.gpu.pool.free(this.storage.block);
   }
 
   /** For kernels: the binding of its bytes. */
   bound(): { block: Block; offset: number; bytes: number } {
     this.#check();
+    const { again } = this.storage;
+    if (again) {
+      const copy = again();
+      this.storage.again = undefined;
+      this.storage.block = copy.storage.block;
+      copy.#owned = false; // the buffer has changed hands
+    }
     return { block: this.storage.block, offset: this.offset, bytes: Math.ceil(this.bytes / 4) * 4 };
   }
 
   /** What is derived from the contents, under `key`; made anew when they have changed since. Use `derived()`. */
-  derivedFrom(key: string, make: () => Tensor): Tensor {
+  derivedFrom(key: string, make: () => Tensor, part?: Part): Tensor {
     this.#check();
     const { version } = this.storage;
     this.storage.derived ??= new Map();
@@ -117,8 +140,36 @@ export class Tensor implements Disposable {
     // what is made of a tensor from outside a plan is made now, and once
     const { gpu, block } = this.storage;
     const tensor = gpu.capturing(block.capture as Capture | undefined, make);
-    this.storage.derived.set(full, { version, tensor });
+    this.storage.derived.set(full, { version, tensor, part });
+    if (part) this.#stow();
     return tensor;
+  }
+  /** Lets the buffer go when all of it is in parts. */
+  #stow(): void {
+    const { storage } = this;
+    const { gpu, block, derived, version } = storage;
+    if (!storage.frugal || storage.again || block.capture) return;
+    const parts: (() => void)[] = [];
+    let [at, into] = [0, undefined as Tensor | undefined];
+    for (let found = true; found && at < this.size; ) {
+      found = false;
+      for (const { part, tensor, version: of } of derived?.values() ?? [])
+        if (part?.from === at && of === version) {
+          parts.push(() => part.write(tensor, into as Tensor));
+          at = part.to;
+          found = true;
+        }
+    }
+    if (at !== this.size) return;
+    gpu.pool.free(block);
+    storage.again = () =>
+      gpu.capturing(undefined, () =>
+        detached(() => {
+          into = empty(this.shape, this.dtype, gpu);
+          for (const write of parts) write();
+          return into;
+        }),
+      );
   }
 }
 
@@ -159,6 +210,12 @@ function write(t: Tensor, data: Uint8Array, renew?: () => Uint8Array): void {
   const { block, offset } = t.bound();
   changed(t);
   t.storage.gpu.recording.add({ kind: "write", to: block, offset, data, renew });
+}
+
+/** Lets these tensors live in the packed forms that kernels read, alone: half the memory, and slower to read or change. */
+export function frugal(tensors: Iterable<Tensor>): void {
+  // slices of a flat buffer are not alone in it
+  for (const t of tensors) if (t.storage.refs === 1) t.storage.frugal = true;
 }
 
 /** To be called where the contents of a tensor that is in use are written over. */
