@@ -63,7 +63,7 @@ function blurred(): LinearOperator {
     (psf[2 + dy] as number[])[2 + dx] = v;
   return compose(inpaint(tensor([H, W, 1], mask), [H, W, 3]), blur([H, W, 3], { psf }));
 }
-const noise = { sigma: [0.05, 0.2], gamma: [1e-4, 0.02], solve: { iterations: 100, tol: 1e-7 } };
+const noise = { sigma: [0.05, 0.2], gamma: [1e-4, 0.02], solve: { iterations: 40, tol: 1e-7 } };
 const given = () => {
   const y = pictures("blurred.y", [N, 3, H, W]);
   return tensor(y.shape, y.data);
