@@ -43,53 +43,8 @@ export function ddpm(config: DdpmConfig): Net {
   const { attention: sides = [], resampleWithConv = true } = config;
   if (channels % 32) throw new ShapeError(`ddpm: ${channels} channels do not divide into 32 groups`);
   const levels = multipliers.length;
-  const widthOf = (level: number) => channels * (multipliers[level] as number);
   const attends = (level: number) => sides.includes(resolution / 2 ** level);
-  const deepest = widthOf(levels - 1);
-
-  /** Widths of what each block of a level reads: on the way up, the popped skip connections too. */
-  const into = multipliers.map((m, level) => {
-    const [C, before] = [channels * m, level > 0 ? widthOf(level - 1) : channels];
-    const below = level < levels - 1 ? widthOf(level + 1) : deepest;
-    const down = Array.from({ length: blocks }, (_, i) => (i ? C : before));
-    const up = Array.from({ length: blocks + 1 }, (_, i) => (i ? C : below) + (i < blocks ? C : before));
-    return { C, down, up };
-  });
-
-  const specs: Specs = {};
-  const declareBlock = (name: string, from: number, to: number) => {
-    declare.norm(specs, `${name}.norm1`, from);
-    declare.conv(specs, `${name}.conv1`, to, from, 3);
-    declare.linear(specs, `${name}.temb_proj`, to, 4 * channels);
-    declare.norm(specs, `${name}.norm2`, to);
-    declare.conv(specs, `${name}.conv2`, to, to, 3, { zero: true });
-    if (from !== to) declare.conv(specs, `${name}.nin_shortcut`, to, from, 1);
-  };
-  const declareAttention = (name: string, C: number) => {
-    declare.norm(specs, `${name}.norm`, C);
-    for (const one of ["q", "k", "v"]) declare.conv(specs, `${name}.${one}`, C, C, 1);
-    declare.conv(specs, `${name}.proj_out`, C, C, 1, { zero: true });
-  };
-  declare.linear(specs, "temb.dense.0", 4 * channels, channels);
-  declare.linear(specs, "temb.dense.1", 4 * channels, 4 * channels);
-  declare.conv(specs, "conv_in", channels, inChannels, 3);
-  const declareLevel = (name: string, level: number, from: readonly number[], resample: string | undefined) => {
-    const { C } = into[level] as { C: number };
-    from.forEach((width, i) => void declareBlock(`${name}.block.${i}`, width, C));
-    if (attends(level)) from.forEach((_, i) => void declareAttention(`${name}.attn.${i}`, C));
-    if (resample && resampleWithConv) declare.conv(specs, `${name}.${resample}.conv`, C, C, 3);
-  };
-  into.forEach(({ down }, level) => {
-    declareLevel(`down.${level}`, level, down, level < levels - 1 ? "downsample" : undefined);
-  });
-  declareBlock("mid.block_1", deepest, deepest);
-  declareAttention("mid.attn_1", deepest);
-  declareBlock("mid.block_2", deepest, deepest);
-  into.forEach(({ up }, level) => {
-    declareLevel(`up.${level}`, level, up, level > 0 ? "upsample" : undefined);
-  });
-  declare.norm(specs, "norm_out", widthOf(0));
-  declare.conv(specs, "conv_out", outChannels, widthOf(0), 3, { zero: true });
+  const specs = declared({ inChannels, outChannels, channels, multipliers, blocks, attends, resampleWithConv });
 
   return {
     name: "ddpm",
@@ -135,6 +90,57 @@ export function ddpm(config: DdpmConfig): Net {
         return conv(norm(h, "norm_out", { silu: true }), "conv_out", { padding: 1 });
       }),
   };
+}
+
+type Sizes = Required<Omit<DdpmConfig, "resolution" | "attention">> & { attends(level: number): boolean };
+
+/** Parameters in the order of the checkpoints, where `up` counts from the full size although it runs from the smallest. */
+function declared({ inChannels, outChannels, channels, multipliers, blocks, attends, resampleWithConv }: Sizes): Specs {
+  const specs: Specs = {};
+  const declareBlock = (name: string, from: number, to: number) => {
+    declare.norm(specs, `${name}.norm1`, from);
+    declare.conv(specs, `${name}.conv1`, to, from, 3);
+    declare.linear(specs, `${name}.temb_proj`, to, 4 * channels);
+    declare.norm(specs, `${name}.norm2`, to);
+    declare.conv(specs, `${name}.conv2`, to, to, 3, { zero: true });
+    if (from !== to) declare.conv(specs, `${name}.nin_shortcut`, to, from, 1);
+  };
+  const declareAttention = (name: string, C: number) => {
+    declare.norm(specs, `${name}.norm`, C);
+    for (const one of ["q", "k", "v"]) declare.conv(specs, `${name}.${one}`, C, C, 1);
+    declare.conv(specs, `${name}.proj_out`, C, C, 1, { zero: true });
+  };
+  const last = multipliers.length - 1;
+  /** The width of a level; above the first, what conv_in gives; below the last, what the middle gives. */
+  const width = (level: number) => channels * (level < 0 ? 1 : (multipliers[Math.min(level, last)] as number));
+  const declareLevel = (name: string, level: number, from: readonly number[], resample: string | undefined) => {
+    const C = width(level);
+    for (const [i, into] of from.entries()) declareBlock(`${name}.block.${i}`, into, C);
+    if (attends(level)) for (const i of from.keys()) declareAttention(`${name}.attn.${i}`, C);
+    if (resample && resampleWithConv) declare.conv(specs, `${name}.${resample}.conv`, C, C, 3);
+  };
+
+  declare.linear(specs, "temb.dense.0", 4 * channels, channels);
+  declare.linear(specs, "temb.dense.1", 4 * channels, 4 * channels);
+  declare.conv(specs, "conv_in", channels, inChannels, 3);
+  for (const level of multipliers.keys()) {
+    const from = Array.from({ length: blocks }, (_, i) => width(i ? level : level - 1));
+    declareLevel(`down.${level}`, level, from, level < last ? "downsample" : undefined);
+  }
+  declareBlock("mid.block_1", width(last), width(last));
+  declareAttention("mid.attn_1", width(last));
+  declareBlock("mid.block_2", width(last), width(last));
+  for (const level of multipliers.keys()) {
+    // the skip connections come in the opposite order: the last of them from before the level
+    const from = Array.from(
+      { length: blocks + 1 },
+      (_, i) => width(i ? level : level + 1) + width(i < blocks ? level : level - 1),
+    );
+    declareLevel(`up.${level}`, level, from, level > 0 ? "upsample" : undefined);
+  }
+  declare.norm(specs, "norm_out", width(0));
+  declare.conv(specs, "conv_out", outChannels, width(0), 3, { zero: true });
+  return specs;
 }
 
 /** What the network is made of, with its numbers. A layer that the specs do not name is not there. */
