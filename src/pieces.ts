@@ -89,10 +89,7 @@ export async function plan(picture: Picture, task: Task, options: JobOptions = {
   });
 }
 
-const mostPixels = (): number => {
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu().device.limits;
-  return Math.min(MOST_PIXELS, Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / PIXEL_BYTES));
-};
+const mostPixels = (): number => Math.min(MOST_PIXELS, Math.floor(gpu().pool.largest / PIXEL_BYTES));
 
 function whole(prepared: Prepared, mask: Mask | undefined): Job {
   let done: Picture | undefined;

@@ -8,6 +8,8 @@ import { FEATURES } from "./toggles.ts";
 
 export interface OpenOptions {
   powerPreference?: GPUPowerPreference;
+  /** No buffer of more bytes than this, where the adapter would bind more: what a smaller one would do. */
+  largestBuffer?: number;
   /** Options of Dawn's `create()`, in Node. */
   dawn?: readonly string[];
 }
@@ -38,7 +40,7 @@ export class Gpu implements Disposable {
   #failure: Error | undefined;
   #release: (() => void) | undefined;
 
-  constructor(device: GPUDevice, info: GPUAdapterInfo, release: () => void) {
+  constructor(device: GPUDevice, info: GPUAdapterInfo, release: () => void, largestBuffer?: number) {
     this.device = device;
     this.adapter =
       info.description || [info.vendor, info.architecture, info.device].filter(Boolean).join(" ") || "unknown";
@@ -46,7 +48,7 @@ export class Gpu implements Disposable {
       `${this.adapter} ${info.device} ${info.architecture}`,
     );
     this.f16 = device.features.has("shader-f16");
-    this.pool = new Pool(device);
+    this.pool = new Pool(device, largestBuffer);
     this.pipelines = new Pipelines(device);
     this.recording = new Recording(device, this.pipelines);
     this.recording.onError = (error) => this.#fail(error);
@@ -164,7 +166,13 @@ export function gpu(): Gpu {
  * Opens the adapter with the highest limits and every feature it has that we use.
  * Throws a GpuError when there is none, or when it accepts work and does none.
  */
-export async function openGpu({ powerPreference = "high-performance", dawn = DAWN }: OpenOptions = {}): Promise<Gpu> {
+export async function openGpu({
+  powerPreference = "high-performance",
+  largestBuffer,
+  dawn = DAWN,
+}: OpenOptions = {}): Promise<Gpu> {
+  if (largestBuffer !== undefined && !(largestBuffer >= 1024))
+    throw new RangeError(`openGpu: largestBuffer expects 1024 bytes or more, got ${largestBuffer}`);
   const { api, release, advice } = await entry(dawn);
   let made: Gpu | undefined;
   try {
@@ -179,7 +187,7 @@ export async function openGpu({ powerPreference = "high-performance", dawn = DAW
       requiredFeatures: WANTED.filter((f) => adapter.features.has(f)) as GPUFeatureName[],
       requiredLimits,
     });
-    made = new Gpu(device, adapter.info, release);
+    made = new Gpu(device, adapter.info, release, largestBuffer);
     opened.push(made);
     const got = await canary(made);
     if (got !== 42)

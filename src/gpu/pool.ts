@@ -41,13 +41,18 @@ export class Pool {
   #next = 1;
   #interval = 0;
 
-  constructor(device: GPUDevice) {
+  /** Bytes of the largest buffer that may be asked for. */
+  readonly largest: number;
+
+  constructor(device: GPUDevice, most = Number.POSITIVE_INFINITY) {
     this.#device = device;
+    const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+    this.largest = Math.min(most, maxStorageBufferBindingSize, maxBufferSize);
   }
 
   /** `exact`: for what is kept long, so that rounding up would be waste. */
   alloc(wanted: number, { exact = false } = {}): Block {
-    const allowed = Math.min(this.#device.limits.maxStorageBufferBindingSize, this.#device.limits.maxBufferSize);
+    const allowed = this.largest;
     if (wanted > allowed)
       throw new GpuError(
         `tensor: ${wanted} bytes wanted, this adapter binds at most ${allowed}; use tiles or a smaller batch`,
