@@ -1,16 +1,20 @@
 /** Where things have names as text: what a weights file says it is, and what the command line offers. */
-import { readBytes } from "#platform";
+
+import { type Face, type FaceOptions, faceOf } from "./denoisers.ts";
 import { type AnySizeOptions, anySize } from "./diffusion/any_size.ts";
 import type { Denoiser } from "./diffusion/denoiser.ts";
 import { planned } from "./diffusion/planned.ts";
 import { precondition } from "./diffusion/precondition.ts";
 import { WeightsError } from "./errors.ts";
+import { examine, loadTensors, settled, whole } from "./identify.ts";
 import { type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
-import { type Net, type Params, shapesOf } from "./nets/net.ts";
+import type { Net, Params } from "./nets/net.ts";
 import { spaceToDepth } from "./nets/space_to_depth.ts";
+import { presetFor } from "./presets.ts";
+import type { Config } from "./recognise_keys.ts";
 import { dispose } from "./tensor/scope.ts";
-import { loadParams } from "./weights/params.ts";
-import { parseSafetensors } from "./weights/safetensors.ts";
+import { openWeights, type Weights } from "./weights/open.ts";
+import type { Readable } from "./weights/source.ts";
 
 export { type OfficialAdm, officialAdm };
 
@@ -76,37 +80,94 @@ export function prior(metadata: Readonly<Record<string, string>>, file = "weight
 
 export interface LoadedDenoiser extends Denoiser, Disposable {
   readonly parameters: number;
+  /** The official class, or adm_unet for a prior of our own. */
+  readonly architecture: string;
+  readonly config: Config;
+  /** What was recognised and chosen: network, preconditioner, levels, range of values, and what was assumed. */
+  readonly description: string;
 }
 
-/** A denoiser from a weights file (path, URL or Blob): any picture size, continuous sigma. `using` frees its weights. */
-export async function loadDenoiser(
-  source: string | URL | Blob,
-  options: AnySizeOptions & { dtype?: "f32" | "f16" } = {},
-): Promise<LoadedDenoiser> {
-  const name =
-    typeof source === "string" ? source : source instanceof URL ? source.href : ((source as File).name ?? "weights");
-  const file = parseSafetensors(await readBytes(source), name);
-  const { net, F, sigmaData, metadata } = prior(file.metadata, name);
-  const params = loadParams(name, shapesOf(net.parameters), file, { dtype: options.dtype ?? "f32" });
-  const fixed = metadata.tile === undefined ? {} : { fixedSize: Number(metadata.tile) };
-  const network = planned(F(params));
-  const bare = precondition.edm(network, {
-    sigmaData,
-    channels: net.inChannels,
-    multipleOf: net.multipleOf,
-    sigmaMin: Number(metadata.sigma_min ?? 0.004),
-    sigmaMax: Number(metadata.sigma_max ?? 60),
-    ...fixed,
-  });
-  const parameters = Object.values(net.parameters).reduce(
-    (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-    0,
-  );
-  return Object.assign(anySize(bare, options), {
-    parameters,
-    [Symbol.dispose]() {
-      network[Symbol.dispose]();
-      dispose(params);
-    },
-  });
+export interface LoadDenoiserOptions extends AnySizeOptions, FaceOptions {
+  /** Storage of the weights; activations follow. */
+  dtype?: "f32" | "f16";
+  /** A published file by its name, which tells what its tensors do not; by default the file's own name, if it is one. */
+  preset?: string;
+  /** The official class and its arguments, where the tensors do not say them. */
+  architecture?: string;
+  config?: Config;
+  /** Averaged weights, where the file has both (default), or the trained ones. */
+  ema?: boolean;
+  signal?: AbortSignal;
+  onProgress?(progress: { done: number; total: number }): void;
+}
+
+/**
+ * A denoiser from a weights file (path, address, Blob or bytes): a prior of our own, or a published network as it was
+ * released. Any picture size, continuous sigma, pictures in [-1, 1]. `using` frees its weights.
+ */
+export async function loadDenoiser(source: Readable, options: LoadDenoiserOptions = {}): Promise<LoadedDenoiser> {
+  const { signal, ema, onProgress } = options;
+  const weights = await openWeights(source, { ...(signal && { signal }), ...(ema !== undefined && { ema }) });
+  try {
+    const { face, expected, ...what } = await chosen(weights, options);
+    const params = await loadTensors(weights, expected, { dtype: options.dtype ?? "f32", signal, onProgress });
+    const network = planned(face.F(params));
+    return Object.assign(anySize(face.wrap(network), options), what, {
+      parameters: expected.parameters,
+      [Symbol.dispose]() {
+        network[Symbol.dispose]();
+        dispose(params);
+      },
+    });
+  } finally {
+    await weights.close();
+  }
+}
+
+/** What a file is, and how it becomes a denoiser. */
+async function chosen(weights: Weights, options: LoadDenoiserOptions) {
+  const who = weights.name;
+  if (weights.metadata.architecture === "adm_unet") return ours(weights);
+  const [name, preset] = presetFor(who, options.preset);
+  const config = { ...preset?.config, ...options.config };
+  const found = await examine(weights, { config, architecture: options.architecture });
+  if (preset && !found.architecture.startsWith(preset.architecture))
+    throw new WeightsError(`${who}: the preset ${name} expects ${preset.architecture}, the file holds ${found.title}`);
+  settled(found, who);
+  const face = faceOf(found.architecture, found.config, { sigma: preset?.sigma, ...defined(options) }, who);
+  const assumed = Object.entries(found.assumed).map(([key, why]) => `${key} (${why})`);
+  const description = [
+    `${found.title}, ${found.parameters.toLocaleString("en")} parameters: ${face.words}`,
+    ...(preset ? [`preset ${name}`] : []),
+    ...(assumed.length ? [`assumed: ${assumed.join(", ")}`] : []),
+  ].join("; ");
+  return { face, expected: found, architecture: found.architecture, config: found.config, description };
+}
+
+const defined = ({ label, sigma }: FaceOptions): FaceOptions => ({
+  ...(label !== undefined && { label }),
+  ...(sigma !== undefined && { sigma }),
+});
+
+/** A prior that `proxel train` wrote: its metadata say everything. */
+function ours(weights: Weights) {
+  const { net, F, sigmaData, metadata } = prior(weights.metadata, weights.name);
+  const { sigma_min = "0.004", sigma_max = "60", tile } = metadata;
+  const face: Face = {
+    F,
+    wrap: (network) =>
+      precondition.edm(network, {
+        sigmaData,
+        channels: net.inChannels,
+        multipleOf: net.multipleOf,
+        sigmaMin: Number(sigma_min),
+        sigmaMax: Number(sigma_max),
+        ...(tile !== undefined && { fixedSize: Number(tile) }),
+      }),
+    words: `edm, sigma ${sigma_min} to ${sigma_max}, pictures in [-1, 1]`,
+  };
+  const expected = whole(weights, net);
+  const description = `a prior of Proxel, ${expected.parameters.toLocaleString("en")} parameters: ${face.words}`;
+  const config = JSON.parse(metadata.config) as Config;
+  return { face, expected, architecture: "adm_unet", config, description };
 }

@@ -1,6 +1,6 @@
 /** Which network a weights file holds, and with which arguments it was made: from names and shapes alone. */
 import { WeightsError } from "./errors.ts";
-import { adm } from "./recognise_adm.ts";
+import { ADM, adm } from "./recognise_adm.ts";
 import { edm } from "./recognise_edm.ts";
 import type { Config, Family, Guess, Shapes } from "./recognise_keys.ts";
 import { others } from "./recognise_others.ts";
@@ -112,7 +112,7 @@ function prefixes(names: readonly string[]): string[] {
 function preferred(found: readonly Candidate[]): Candidate | undefined {
   const explained = ({ family, names }: Candidate) =>
     Object.keys(names).filter((name) => family.looks.test(name)).length;
-  const averaged = ({ prefix }: Candidate) => Number(/(^|\.)ema(_model)?\.$/.test(prefix));
+  const averaged = ({ prefix }: Candidate) => Number(/(^|\.)ema(_model)?\./.test(prefix));
   return [...found].sort((a, b) => explained(b) - explained(a) || averaged(b) - averaged(a))[0];
 }
 
@@ -132,7 +132,7 @@ function told(inferred: Guess, { metadata, about, config, architecture }: Hints,
   return {
     architecture: architecture ?? stored?.architecture ?? named ?? inferred.architecture,
     config: { ...inferred.config, ...said, ...(named && { precond }) },
-    assumed: left(named ? { ...inferred.assumed, precond: undefined as never } : inferred.assumed),
+    assumed: left(named ? without(inferred.assumed, "precond") : inferred.assumed),
     open,
     notes: [
       ...inferred.notes,
@@ -143,11 +143,12 @@ function told(inferred: Guess, { metadata, about, config, architecture }: Hints,
 }
 
 function fromMetadata(metadata: Hints["metadata"], who: string) {
-  if (!metadata?.config || !metadata.architecture || metadata.architecture === "adm_unet") return undefined;
+  if (!metadata?.config || !metadata.architecture) return undefined;
+  const ours = metadata.architecture === "adm_unet"; // what `proxel train` writes
   try {
     const config = JSON.parse(metadata.config) as Config;
     if (typeof config === "object" && config !== null && !Array.isArray(config))
-      return { architecture: metadata.architecture, config };
+      return { architecture: ours ? ADM : metadata.architecture, config };
   } catch {
     // said below
   }
@@ -209,3 +210,6 @@ const plain = (mark: RegExp): string =>
     .replace(/^\^|\$$/g, "")
     .replace(/\\d\+?/g, "N")
     .replace(/\\\.?/g, ".");
+
+const without = <T>(table: Readonly<Record<string, T>>, gone: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(table).filter(([key]) => key !== gone));

@@ -43,7 +43,7 @@ function infer(shapes: Shapes): Guess {
   const filter = capture(shapes, /^(model\.enc\..*_(?:down\.conv0|aux_residual)\.resample_filter)$/);
   const taps = filter === undefined ? undefined : at(shapes, filter).at(-1);
   const resample = (taps ?? (encoder === "residual" ? 4 : 2)) === 4 ? [1, 3, 3, 1] : [1, 1];
-  const { precond, why } = precondOf(shapes, { dhariwal, fourier, augment });
+  const { precond, why } = precondOf(shapes, { dhariwal, fourier, augment, channels: axis(shapes, stem, 1) });
 
   const attended = sides.filter((s) => has(shapes, new RegExp(`^model\\.enc\\.${s}x${s}_block\\d+\\.qkv\\.`)));
   const blocks = count(shapes, name(side, "block"));
@@ -89,8 +89,13 @@ function infer(shapes: Shapes): Guess {
 }
 
 /** The wrapper has no parameters: its name follows from what was trained with it. */
-function precondOf(shapes: Shapes, net: { dhariwal: boolean; fourier: boolean; augment: number | undefined }) {
+function precondOf(
+  shapes: Shapes,
+  net: { dhariwal: boolean; fourier: boolean; augment: number | undefined; channels: number },
+) {
   if (shapes.u) return { precond: "iDDPMPrecond", why: "the buffer u is its table" };
+  if (net.dhariwal && axis(shapes, "model.out_conv.weight", 0) === 2 * net.channels)
+    return { precond: "iDDPMPrecond", why: "it learnt its variance, too" };
   if (net.dhariwal || net.augment !== undefined)
     return { precond: "EDMPrecond", why: "as the published networks of this kind" };
   return net.fourier
