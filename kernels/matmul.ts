@@ -1,3 +1,4 @@
+import wgslRows from "../shaders/linear_rows.wgsl";
 import wgsl from "../shaders/matmul.wgsl";
 import wgslAny from "../shaders/matmul_any.wgsl";
 import wgslTiled from "../shaders/matmul_tiled.wgsl";
@@ -180,12 +181,36 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   return apply([all, every], opts);
 }
 
+/** Rows so few that a matrix is read as it is. */
+const FEW = 4;
+const rows = kernel<object>({
+  wgsl: wgslRows,
+  params: ({ x, w, bias }) => ({
+    n: (x.size / w.shape[1]) * w.shape[0],
+    I: w.shape[1] / 4,
+    O: w.shape[0],
+    biased: bias ? 1 : 0,
+  }),
+  shapes: ({ x, w }) => ({ y: [x.size / w.shape[1], w.shape[0]] }),
+  grid: ({ x, w }, _, wg) => grid1d((x.size / w.shape[1]) * w.shape[0] * lanesOn(w), wg),
+  overrides: ({ w }) => ({ LANES_PER_GROUP: lanesOn(w) }),
+});
+const lanesOn = (w: Tensor): number => (w.storage.gpu.software ? 1 : 32);
+
 const applyLinear = op({
   name: "linear",
   forward([x, weight, bias]) {
     const [a, w] = [x as Tensor, weight as Tensor];
     const [O, I] = w.shape as [number, number];
     const M = a.size / I;
+    if (M <= FEW && I % 4 === 0 && I > 0)
+      return {
+        out: scope(() => {
+          const y = rows({ x: cast(a, "f32"), w, bias }, {}).y as Tensor;
+          return reshape(cast(y, a.dtype), [...a.shape.slice(0, -1), O]);
+        }),
+        saved: [a, w, bias],
+      };
     const shape = { Z: 1, S: 1, M, N: O, K: I, KS: I, strideA: 0, strideB: 0, transposeA: false };
     // the direct form wants [I, O]: turned once for as long as the weights stay as they are
     const turn = w.storage.gpu.software && O % 4 === 0 && I % 4 === 0;

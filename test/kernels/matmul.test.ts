@@ -4,6 +4,7 @@ import { linear, type MatmulOptions, matmul, type Schedule } from "../../kernels
 import { sumSquares } from "../../kernels/reduce.ts";
 import { transpose } from "../../kernels/transpose.ts";
 import { valueAndGrad, vjp } from "../../src/autograd/vjp.ts";
+import { halvesFrom, halvesTo } from "../../src/tensor/half.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
@@ -125,6 +126,8 @@ test("the gradient of one matrix that served many is their sum", async () => {
 
 test.each([
   [[1, 4], 8],
+  [[1, 516], 7],
+  [[2, 2, 64], 130],
   [[2, 9, 12], 16],
   [[3, 7], 5],
   [[600, 16], 12],
@@ -164,6 +167,19 @@ test.each([1, 12, 16, 7])("linear: halves of width %i under weights of f32", asy
   const { y } = await evaluate(() => ({ y: linear(tensor([9, I], x, "f16"), tensor([8, I], w), tensor([8], bias)) }));
   const want = reference({ M: 9, N: 8, K: I, transposeB: true }, x, w).map((v, i) => v + bias[i % 8]!);
   expectClose(y, want, { l2: 2e-3 });
+});
+
+test.each([1, 3, 6])("linear: %i rows of f32 through weights kept as halves, which are not copied", async (M) => {
+  const [I, O] = [20, 9];
+  const [x, w, bias] = [asF32(normals(M * I, 1)), halvesTo(halvesFrom(normals(O * I, 2))), asF32(normals(O, 3))];
+  const { y } = await evaluate(() => {
+    const [tx, tw, tb] = [tensor([M, I], x), tensor([O, I], w, "f16"), tensor([O], bias)];
+    const out = linear(tx, tw, tb);
+    expect(tw.storage.derived?.size ?? 0).toBe(0);
+    return { y: out };
+  });
+  const want = reference({ M, N: O, K: I, transposeB: true }, x, w).map((v, i) => v + bias[i % O]!);
+  expectClose(y, want, { l2: 1e-5 });
 });
 
 test("halves, and their gradients", async () => {
