@@ -42,7 +42,8 @@ export function parseHeader(
     if (typeof dtype !== "string" || !Object.hasOwn(STORED_BYTES, dtype))
       fail(`"${key}" has dtype ${text(dtype).slice(0, 40)}`);
     const count = countOf(shape) ?? fail(`"${key}" has no shape`);
-    if (!Array.isArray(span) || span.length !== 2 || countOf(span) === undefined) fail(`"${key}" has no data_offsets`);
+    if (!Array.isArray(span) || span.length !== 2 || !span.every((n) => Number.isSafeInteger(n) && n >= 0))
+      fail(`"${key}" has no data_offsets`);
     const [begin, end] = span as [number, number];
     const wanted = count * STORED_BYTES[dtype as StoredType];
     if (end - begin !== wanted || end > length)
@@ -61,3 +62,27 @@ export function parseHeader(
 }
 
 const text = (v: unknown): string => (typeof v === "string" ? v : (JSON.stringify(v) ?? "nothing"));
+
+/** Length and header of a .safetensors file, tensors in the order given; padded so that the data are aligned. */
+export function formatHeader(
+  tensors: Iterable<{
+    readonly name: string;
+    readonly dtype: StoredType;
+    readonly shape: readonly number[];
+    readonly bytes: number;
+  }>,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  let at = 0;
+  const header: [string, unknown][] = Object.keys(metadata).length ? [["__metadata__", metadata]] : [];
+  for (const { name, dtype, shape, bytes } of tensors) {
+    if (name === "__metadata__") throw new WeightsError(`safetensors: no tensor can be named ${name}`);
+    header.push([name, { dtype, shape, data_offsets: [at, at + bytes] }]);
+    at += bytes;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const out = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
+  new DataView(out.buffer).setBigUint64(0, BigInt(out.length - 8), true);
+  out.set(text, 8);
+  return out;
+}
