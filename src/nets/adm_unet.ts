@@ -61,7 +61,7 @@ export function admUnet(config: AdmConfig): Net {
   const parameters: Specs = {};
   declare.linear(parameters, "time_embed.0", width, channels);
   declare.linear(parameters, "time_embed.2", width, width);
-  if (classes) parameters["label_emb.weight"] = { shape: [classes, width], init: { fanIn: 1 } };
+  if (classes) parameters["label_emb.weight"] = { shape: [classes, width], init: { std: 1 } };
   for (const layer of [...input.flat(), ...middle, ...output.flat()])
     declareLayer(parameters, layer, width, scaleShift);
   const last = channels * (multipliers[0] as number);

@@ -4,14 +4,10 @@ import { computed } from "../tensor/given.ts";
 import { type Shape, sizeOf } from "../tensor/shape.ts";
 import { type Tensor, tensor, upload } from "../tensor/tensor.ts";
 
-/** A parameter before it has numbers. `init`: a constant, uniform in +-1/sqrt(fanIn) as PyTorch does, normal, or given. */
+/** A parameter before it has numbers. `init`: a constant, uniform in +-1/sqrt(fanIn) as PyTorch does, or normal. */
 export interface ParamSpec {
   readonly shape: Shape;
-  readonly init:
-    | number
-    | { readonly fanIn: number }
-    | { readonly std: number }
-    | { readonly values: readonly number[] };
+  readonly init: number | { readonly fanIn: number } | { readonly std: number };
   /** Statistics, filters, frequencies that the checkpoint keeps with the parameters: neither trained nor counted. */
   readonly buffer?: true;
   /** Drawn once and never trained, though the checkpoint counts it among the parameters. */
@@ -66,9 +62,8 @@ export function initParams({ parameters }: { readonly parameters: Readonly<Specs
   return made;
 }
 
-function drawing(init: ParamSpec["init"], rng: { number(): number }): (_: unknown, i: number) => number {
+function drawing(init: ParamSpec["init"], rng: { number(): number }): () => number {
   if (typeof init === "number") return () => init;
-  if ("values" in init) return (_, i) => init.values[i] as number;
   if ("std" in init)
     return () => init.std * Math.sqrt(-2 * Math.log(rng.number())) * Math.cos(2 * Math.PI * rng.number());
   const bound = 1 / Math.sqrt(init.fanIn);
