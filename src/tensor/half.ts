@@ -28,5 +28,17 @@ export function fromHalf(h: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-export const halvesFrom = (data: ArrayLike<number>): Uint16Array => Uint16Array.from(data, toHalf);
-export const halvesTo = (data: Uint16Array): Float32Array => Float32Array.from(data, fromHalf);
+// loops: `from` with a function walks an iterator and takes ten times as long, over weights by the hundred million
+export function halvesFrom(data: ArrayLike<number>): Uint16Array {
+  const out = new Uint16Array(data.length);
+  for (let i = 0; i < out.length; i++) out[i] = toHalf(data[i] as number);
+  return out;
+}
+
+let widened: Float32Array | undefined;
+export function halvesTo(data: Uint16Array): Float32Array {
+  widened ??= Float32Array.from({ length: 1 << 16 }, (_, h) => fromHalf(h));
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < out.length; i++) out[i] = widened[data[i] as number] as number;
+  return out;
+}

@@ -190,8 +190,8 @@ export function upload(t: Tensor, data: ArrayLike<number>): void {
       t.dtype === "f16"
         ? halvesFrom(numbers)
         : t.dtype === "u32"
-          ? Uint32Array.from(numbers)
-          : Float32Array.from(numbers);
+          ? new Uint32Array(numbers)
+          : new Float32Array(numbers);
     return padded(new Uint8Array(array.buffer));
   };
   const again = renewal(data);

@@ -1,5 +1,5 @@
 import { WeightsError } from "../errors.ts";
-import { fromHalf } from "../tensor/half.ts";
+import { halvesTo } from "../tensor/half.ts";
 import type { Range } from "./source.ts";
 
 export type StoredType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
@@ -38,7 +38,7 @@ export interface View {
 }
 
 const MAX_RANK = 32;
-const whole = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+export const whole = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
 
 /** Product of a shape that a file claims, or undefined where it is no shape of this world. */
 export function countOf(shape: unknown): number | undefined {
@@ -111,7 +111,7 @@ export function widen({ dtype, bytes }: Pick<StoredTensor, "dtype" | "bytes">): 
     case "F32":
       return new Float32Array(own);
     case "F16":
-      return Float32Array.from(new Uint16Array(own), fromHalf);
+      return halvesTo(new Uint16Array(own));
     case "BF16":
       return new Float32Array(Uint32Array.from(new Uint16Array(own), (b) => b << 16).buffer);
     case "I64":
