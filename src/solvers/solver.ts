@@ -7,7 +7,7 @@ import type { Denoiser, Reconstructor } from "../diffusion/denoiser.ts";
 import { ProxelError, ShapeError } from "../errors.ts";
 import { gpu } from "../gpu/open.ts";
 import { replaceState } from "../linalg/iterate.ts";
-import type { LinearOperator } from "../linalg/operator.ts";
+import type { LinearOperator, Operator } from "../linalg/operator.ts";
 import { op } from "../tensor/op.ts";
 import { detached, dispose, leaves, mapTree, scope, type Tree } from "../tensor/scope.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
@@ -18,10 +18,13 @@ export interface Sampling {
   readonly denoiser: Denoiser;
   readonly shape: Shape;
 }
-/** A measurement y = A x + sigmaNoise n, y [N, ...A.range], and what is believed of x. All in signed units: x in [-1, 1]. */
-export interface Problem {
+/**
+ * A measurement y = A(x) + sigmaNoise n, y [N, ...A.range], and what is believed of x. All in signed units: x in [-1, 1].
+ * Methods that need no adjoint say so by taking a Problem<Operator>: they solve linear problems and others.
+ */
+export interface Problem<A extends Operator = LinearOperator> {
   readonly y: Tensor;
-  readonly A: LinearOperator;
+  readonly A: A;
   readonly sigmaNoise: number;
   readonly denoiser: Denoiser;
   /** A network that sees the measurement, for the methods that have one. */
@@ -67,7 +70,7 @@ export interface RunOptions {
  * early frees what is left. One step is in flight: the GPU works on it while the caller sees it. A number that is not
  * finite ends the run, one step late at most, and never reaches the last state.
  */
-export async function* run<P extends Problem | Sampling>(
+export async function* run<P extends Problem<Operator> | Sampling>(
   solver: Solver<P>,
   problem: P,
   { seed = 0, signal, samples, start = {}, from = 0 }: RunOptions = {},
@@ -114,7 +117,7 @@ export async function* run<P extends Problem | Sampling>(
 }
 
 /** Runs a solver to its end. Returns its last iterate: the restored picture. */
-export async function restore<P extends Problem | Sampling>(
+export async function restore<P extends Problem<Operator> | Sampling>(
   problem: P,
   solver: Solver<P>,
   { onStep, ...options }: RunOptions & { onStep?(step: Step): void | Promise<void> } = {},
@@ -136,9 +139,12 @@ export async function restore<P extends Problem | Sampling>(
 }
 
 /** The shape of the iterate: the measurement's batch, the operator's domain. */
-export const pictureShape = ({ y, A }: Pick<Problem, "y" | "A">): Shape => [y.shape[0] as number, ...A.domain];
+export const pictureShape = ({ y, A }: Pick<Problem<Operator>, "y" | "A">): Shape => [
+  y.shape[0] as number,
+  ...A.domain,
+];
 
-function check(problem: Problem | Sampling): void {
+function check(problem: Problem<Operator> | Sampling): void {
   if (!("y" in problem)) return;
   const { y, A, sigmaNoise } = problem;
   if (!sameShape(y.shape.slice(1), A.range))
@@ -160,7 +166,7 @@ const answered = op<{ count: { nbe: number } }>({
 });
 
 /** The problem's networks, counting their calls. */
-function calls(problem: Problem | Sampling, count: { nfe: number; nbe: number }): Partial<Problem> {
+function calls(problem: Problem<Operator> | Sampling, count: { nfe: number; nbe: number }): Partial<Problem> {
   const counting = <F extends Denoiser | Reconstructor>(f: F): F =>
     Object.assign((...args: Parameters<F>) => {
       count.nfe++;
@@ -170,7 +176,7 @@ function calls(problem: Problem | Sampling, count: { nfe: number; nbe: number })
   return { denoiser: counting(problem.denoiser), ...(model && { model: counting(model) }) };
 }
 
-function repeat(problem: Problem | Sampling, samples: number): { y?: Tensor; shape?: Shape } {
+function repeat(problem: Problem<Operator> | Sampling, samples: number): { y?: Tensor; shape?: Shape } {
   const { shape } = "y" in problem ? problem.y : problem;
   if (shape[0] !== 1 || !(samples >= 1))
     throw new ShapeError(`run: ${samples} samples of a batch of ${shape[0]}; the batch must be 1`);
