@@ -45,7 +45,8 @@ const set: Call = (args, machine) => {
 
 /** _codecs.encode(text, "latin1"): how protocol 2 keeps bytes. */
 const encode: Call = ([text, encoding], machine) => {
-  if (typeof text !== "string" || !/^latin-?1$/.test(String(encoding))) return machine.fail("bytes that are not latin1");
+  if (typeof text !== "string" || !/^latin-?1$/.test(String(encoding)))
+    return machine.fail("bytes that are not latin1");
   machine.spend(128 + text.length);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

@@ -4,12 +4,16 @@ import type { ReadOptions, Source } from "./source.ts";
 /** A server that ignores ranges makes us hold the whole file: not more than this. */
 const MOST_WHOLE = 2 ** 31;
 const FIRST = 1 << 16;
+/** What is smaller is asked for with what follows it: a request costs more than these bytes. */
+const NEAR = 1 << 20;
 
 /** A file at an address, read by range requests [RFC 9110 section 14]; held whole where the server knows none. */
 export async function httpSource(address: string, { signal, onProgress }: ReadOptions): Promise<Source> {
-  const ask = async (init: RequestInit): Promise<Response> => {
+  const ask = async (init: RequestInit, tries = 3): Promise<Response> => {
     const answer = await fetch(address, { ...init, ...(signal && { signal }) }).catch((cause: Error) => {
       signal?.throwIfAborted();
+      // a kept connection may have ended meanwhile
+      if (tries > 1) return ask(init, tries - 1);
       throw new WeightsError(`${address}: no answer (${cause.message})`, { cause });
     });
     if (!answer.ok && answer.status !== 416)
@@ -34,20 +38,25 @@ export async function httpSource(address: string, { signal, onProgress }: ReadOp
       sibling: (name) => httpSource(new URL(name, answer.url || address).href, { ...(signal && { signal }) }),
     };
   }
-  const head = new Uint8Array(await first.arrayBuffer());
+  let near = { at: 0, bytes: new Uint8Array(await first.arrayBuffer()) };
   const tag = first.headers.get("etag");
+  const part = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const answer = await ranged(offset, length);
+    const bytes = answer.status === 206 ? new Uint8Array(await answer.arrayBuffer()) : undefined;
+    if (bytes?.length !== length || answer.headers.get("etag") !== tag)
+      throw new WeightsError(
+        `${address}: expected ${length} bytes from ${offset}, got HTTP ${answer.status} with ${bytes?.length ?? "all"}; did the file change?`,
+      );
+    return bytes;
+  };
   return {
     name: address,
     size,
     async read(offset, length) {
-      if (offset + length <= head.length) return head.subarray(offset, offset + length);
-      const answer = await ranged(offset, length);
-      const bytes = answer.status === 206 ? new Uint8Array(await answer.arrayBuffer()) : undefined;
-      if (bytes?.length !== length || answer.headers.get("etag") !== tag)
-        throw new WeightsError(
-          `${address}: expected ${length} bytes from ${offset}, got HTTP ${answer.status} with ${bytes?.length ?? "all"}; did the file change?`,
-        );
-      return bytes;
+      if (length >= NEAR) return part(offset, length);
+      if (offset < near.at || offset + length > near.at + near.bytes.length)
+        near = { at: offset, bytes: await part(offset, Math.min(NEAR, size - offset)) };
+      return near.bytes.subarray(offset - near.at, offset - near.at + length);
     },
     sibling: (name) => httpSource(new URL(name, first.url || address).href, { ...(signal && { signal }) }),
   };

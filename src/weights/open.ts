@@ -72,6 +72,9 @@ async function readContents(source: Source, ema: boolean): Promise<Contents> {
     metadata: {},
     ...(await choose(value, source.name, ema)),
   });
+  // first, since the length of a header may look like the beginning of anything else
+  const length = head.length >= 9 ? new DataView(head.buffer, head.byteOffset).getBigUint64(0, true) : 0n;
+  if (head[8] === 0x7b && length <= source.size - 8) return readSafetensors(source);
   const nested = ({ data }: Bytes) => readTorchLegacy(within(data)); // which may hold no other
   if (begins(0x50, 0x4b, 3, 4)) {
     const entries = await readZip(source);
@@ -84,7 +87,7 @@ async function readContents(source: Source, ema: boolean): Promise<Contents> {
   if (head[0] === 0x80 && (head[1] as number) <= 5)
     return torch("edm-pickle", (await unpickle(source, 0, { nested })).value);
   if (begins(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) return readNpy(source);
-  if (head[8] === 0x7b && head.length >= 10) return readSafetensors(source);
+  if (head[8] === 0x7b) return readSafetensors(source);
   if (/^\s*\{/.test(String.fromCharCode(...head.subarray(0, 64)))) return readShards(source);
   throw new WeightsError(`${source.name}: ${otherwise(head)}`);
 }

@@ -1,5 +1,5 @@
 import { WeightsError } from "../errors.ts";
-import { MAX_HEADER, parseHeader } from "./safetensors_header.ts";
+import { formatHeader, MAX_HEADER, parseHeader } from "./safetensors_header.ts";
 import type { StoredTensor, StoredType } from "./stored.ts";
 
 export { type StoredTensor, type StoredType, widen } from "./stored.ts";
@@ -39,21 +39,15 @@ export function formatSafetensors(
   tensors: Readonly<Record<string, { dtype: StoredType; shape: readonly number[]; bytes: Uint8Array }>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  let at = 0;
-  const header: [string, unknown][] = Object.keys(metadata).length ? [["__metadata__", metadata]] : [];
-  for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
-    header.push([name, { dtype, shape, data_offsets: [at, at + bytes.length] }]);
-    at += bytes.length;
-  }
-  let text = JSON.stringify(Object.fromEntries(header));
-  const encoder = new TextEncoder();
-  text = text.padEnd(text.length + ((8 - (encoder.encode(text).length % 8)) % 8), " ");
-  const head = encoder.encode(text);
-  const out = new Uint8Array(8 + head.length + at);
-  new DataView(out.buffer).setBigUint64(0, BigInt(head.length), true);
-  out.set(head, 8);
-  let offset = 8 + head.length;
-  for (const { bytes } of Object.values(tensors)) {
+  const list = Object.entries(tensors);
+  const head = formatHeader(
+    list.map(([name, { dtype, shape, bytes }]) => ({ name, dtype, shape, bytes: bytes.length })),
+    metadata,
+  );
+  const out = new Uint8Array(list.reduce((sum, [, { bytes }]) => sum + bytes.length, head.length));
+  out.set(head);
+  let offset = head.length;
+  for (const [, { bytes }] of list) {
     out.set(bytes, offset);
     offset += bytes.length;
   }

@@ -1,6 +1,6 @@
 import { WeightsError } from "../errors.ts";
 import { strictJson } from "./json.ts";
-import { countOf, STORED_BYTES, type StoredType } from "./stored.ts";
+import { countOf, STORED_BYTES, type StoredType, whole } from "./stored.ts";
 
 export const MAX_HEADER = 100_000_000;
 
@@ -42,8 +42,7 @@ export function parseHeader(
     if (typeof dtype !== "string" || !Object.hasOwn(STORED_BYTES, dtype))
       fail(`"${key}" has dtype ${text(dtype).slice(0, 40)}`);
     const count = countOf(shape) ?? fail(`"${key}" has no shape`);
-    if (!Array.isArray(span) || span.length !== 2 || !span.every((n) => Number.isSafeInteger(n) && n >= 0))
-      fail(`"${key}" has no data_offsets`);
+    if (!Array.isArray(span) || span.length !== 2 || !span.every(whole)) fail(`"${key}" has no data_offsets`);
     const [begin, end] = span as [number, number];
     const wanted = count * STORED_BYTES[dtype as StoredType];
     if (end - begin !== wanted || end > length)

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { openWeights } from "../../src/weights/open.ts";
 import { formatSafetensors, parseSafetensors, widen } from "../../src/weights/safetensors.ts";
 
 const bytes = (...numbers: number[]): Uint8Array<ArrayBuffer> => new Uint8Array(new Float32Array(numbers).buffer);
@@ -82,4 +83,12 @@ test("a name of Object.prototype is a name like any other", () => {
   expect(read.names).toEqual(["__proto__", "constructor"]);
   expect(Object.getPrototypeOf(read.metadata)).toBe(Object.prototype);
   expect(({} as { dtype?: string }).dtype).toBeUndefined();
+});
+
+test("is known by its brace, whatever the length of its header looks like", async () => {
+  // 0x80 0x02 begins a pickle
+  for (const length of [0x80, 0x280, 0x480]) {
+    const text = JSON.stringify({ t: { dtype: "F32", shape: [1], data_offsets: [0, 4] } }).padEnd(length);
+    expect((await openWeights(file(text, bytes(3)))).names).toEqual(["t"]);
+  }
 });
