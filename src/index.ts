@@ -65,5 +65,6 @@ export {
   type Weights,
   type WeightsFormat,
 } from "./weights/open.ts";
-export { loadParams, paramBytes } from "./weights/params.ts";
+export { loadParams, paramBytes, streamParams } from "./weights/params.ts";
 export { formatSafetensors, parseSafetensors } from "./weights/safetensors.ts";
+export { type SaveOptions, saveWeights } from "./weights/save.ts";
