@@ -7,6 +7,7 @@ import { type Gpu, openGpu } from "../src/gpu/open.ts";
 import { dispose, scope } from "../src/tensor/scope.ts";
 import { contest } from "./contest.ts";
 import { type Measured, measure, type Peak, peak } from "./measure.ts";
+import { measureNet, NETS, type NetResult, netLine } from "./nets.ts";
 import { report } from "./report.ts";
 import { RESTORATIONS, type Restored, restoration, restoredLine } from "./restoration.ts";
 import { MAKERS } from "./rows.ts";
@@ -17,6 +18,7 @@ const HELP = `bench: times every kernel at the shapes that the networks use
   --filter REGEX     only rows whose name matches
   --budget SECONDS   time for a row [3]
   --all              on a software adapter also rows beyond 2.5 GMAC
+  --nets             memory and time of whole networks: made on disk, streamed, run once more than it takes to compile
   --peers            ours against ONNX Runtime, TensorFlow.js and jax-js, five interleaved rounds
   --json             print JSON lines in place of the table
   --out FOLDER       where results go [bench/results]`;
@@ -56,6 +58,7 @@ async function main(): Promise<number> {
       out: { type: "string", default: "bench/results" },
       all: { type: "boolean", default: false },
       peers: { type: "boolean", default: false },
+      nets: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -74,6 +77,17 @@ async function main(): Promise<number> {
     const results = (await contest(wanted, say)).map((result) => ({ ...result, ...at }));
     if (values.json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
     append(results, values.out, "-peers");
+    return 0;
+  }
+  if (values.nets) {
+    const at = await machine();
+    const results: (NetResult & Machine)[] = [];
+    for (const net of NETS.filter(({ name }) => wanted.test(name))) {
+      const result = { ...(await measureNet(net)), ...at };
+      results.push(result);
+      process.stdout.write(`${values.json ? JSON.stringify(result) : netLine(result)}\n`);
+    }
+    append(results, values.out, "-nets");
     return 0;
   }
   using gpu = await openGpu();

@@ -50,7 +50,7 @@ export class Pool {
     this.largest = Math.min(most, maxStorageBufferBindingSize, maxBufferSize);
   }
 
-  /** `exact`: for what is kept long, so that rounding up would be waste. */
+  /** `exact`: for what is kept long. A new buffer is not rounded up, and one that is free may be half as large again. */
   alloc(wanted: number, { exact = false } = {}): Block {
     const allowed = this.largest;
     if (wanted > allowed)
@@ -63,7 +63,7 @@ export class Pool {
         },
       );
     if (this.capture) return this.capture.alloc(wanted);
-    const rounded = exact ? Math.max(256, Math.ceil(wanted / 256) * 256) : sizeClass(wanted);
+    const rounded = exact ? this.#fitting(Math.ceil(wanted / 256) * 256) : sizeClass(wanted);
     const bytes = Math.min(rounded, allowed - (allowed % 4));
     this.live++;
     let block = this.#free.get(bytes)?.pop();
@@ -77,6 +77,15 @@ export class Pool {
     this.peakHeldBytes = Math.max(this.peakHeldBytes, this.liveBytes + this.freeBytes);
     block.used = this.#interval;
     return block;
+  }
+
+  /** The size of the smallest free block that fits, if there is one. */
+  #fitting(bytes: number): number {
+    let best = 1.5 * bytes;
+    let found = bytes;
+    for (const [size, list] of this.#free)
+      if (list.length && size >= bytes && size <= best) [best, found] = [size, size];
+    return found;
   }
 
   /** What to say when the device has no more memory: it tells afterwards, and not how much was asked. */
