@@ -61,7 +61,7 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
   const results = [...new Set(resultsOf(out))];
   const writes = uploads(capture);
   const foreign = capture.foreign();
-  for (const { storage } of results) if (!storage.block.capture) foreign.add(storage.block);
+  for (const t of results) if (!blockOf(t).capture) foreign.add(t.bound().block);
   const versions = [...foreign].map((block) => ({ block, version: block.version, frees: block.frees }));
 
   const slots = capture.slots([...places.map(blockOf), ...writes.map(({ to }) => to as Block)], results.map(blockOf));
