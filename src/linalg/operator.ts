@@ -5,6 +5,7 @@ import { ShapeError } from "../errors.ts";
 import { scope, type Tree } from "../tensor/scope.ts";
 import { type DType, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { type Spectral, scaledSpectral } from "./spectral.ts";
 
 /** A map from pictures to measurements. Shapes leave the batch out: `apply` takes [N, ...domain], for any N. */
 export interface Operator {
@@ -30,6 +31,8 @@ export interface LinearOperator extends Operator {
   prox?(v: Tensor, y: Tensor, rho: number): Tensor;
   /** A^T (A A^T + eta)^-1 y; the pseudo-inverse for eta = 0. */
   pinv?(y: Tensor, eta: number): Tensor;
+  /** Its singular value decomposition, where that is cheap. */
+  readonly spectral?: Spectral;
 }
 
 /** The operator, with the shapes of its arguments checked at the door. */
@@ -96,7 +99,7 @@ const sides = (first: Operator, last: Operator) => ({
 
 /** c A. */
 export function scale(c: number, A: LinearOperator): LinearOperator {
-  const { prox, pinv } = A;
+  const { prox, pinv, spectral } = A;
   return linear({
     ...A,
     name: `scale(${c}, ${title(A)})`,
@@ -105,6 +108,7 @@ export function scale(c: number, A: LinearOperator): LinearOperator {
     ...(A.norm !== undefined && { norm: Math.abs(c) * A.norm }),
     ...(prox && { prox: (v, y, rho) => scope(() => prox(v, lincomb(1 / c, y), rho / c ** 2)) }),
     ...(pinv && { pinv: (y, eta) => scope(() => lincomb(1 / c, pinv(y, eta / c ** 2))) }),
+    ...(spectral && { spectral: scaledSpectral(c, spectral) }),
   });
 }
 

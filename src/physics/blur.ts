@@ -2,6 +2,7 @@ import { lincomb } from "../../kernels/lincomb.ts";
 import { convolve, proxFourier } from "../../kernels/prox_fourier.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import type { OfSingular, Spectral } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { pictureOf } from "./picture_shape.ts";
@@ -43,7 +44,38 @@ export function blur(shape: Shape, options: BlurOptions): LinearOperator {
     adjoint: (y) => convolve(y, otf, { adjoint: true }),
     prox: (v, y, rho) => proxFourier({ otf, y, v, rho }),
     pinv: (y, eta) => scope(() => proxFourier({ otf: eta > 0 ? otf : seen, y, v: lincomb(0, y), rho: eta })),
+    spectral: fourierSpectral(planes, domain, LOST * norm),
   });
+}
+
+/** V is the real basis of sines and cosines, where f(S) is the filter f(|B|); U turns their phases by that of B. */
+function fourierSpectral(
+  planes: readonly Float64Array[],
+  [H, W]: readonly [number, number, number],
+  lost: number,
+): Spectral {
+  const filter = (f: OfSingular, phase: boolean) =>
+    otfTensor(
+      planes.map((plane) => {
+        const out = new Float64Array(plane.length);
+        for (let i = 0; i < plane.length; i += 2) {
+          const m = modulus(plane, i / 2);
+          const s = m <= lost ? 0 : m;
+          if (!phase) out[i] = f(s);
+          else if (s > 0) {
+            out[i] = (f(s) * (plane[i] as number)) / s;
+            out[i + 1] = (-f(s) * (plane[i + 1] as number)) / s;
+          }
+        }
+        return out;
+      }),
+      H,
+      W,
+    );
+  return {
+    inside: (x, f) => scope(() => convolve(x, filter(f, false))),
+    back: (y, f) => scope(() => convolve(y, filter(f, true))),
+  };
 }
 
 /** Optical transfer functions in float64, one or one for each channel, and their largest modulus. */

@@ -7,8 +7,10 @@ import { proxBlockAverage } from "../../kernels/prox_block_average.ts";
 import { convolve } from "../../kernels/prox_fourier.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import { oneSingularValue } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { type BlurOptions, modulus, transfer } from "./blur.ts";
 import { pictureOf } from "./picture_shape.ts";
 import { otfTensor } from "./psf.ts";
@@ -27,16 +29,20 @@ export function superResolution(shape: Shape, factor: number, options?: BlurOpti
       `superResolution: [${domain.join(", ")}] does not divide into blocks of ${factor}x${factor}; crop it first`,
     );
   const sides = { domain, range: [H / factor, W / factor, C] };
-  if (!options)
+  if (!options) {
+    const apply = (x: Tensor) => avgPool(x, factor);
+    const adjoint = (y: Tensor) => spread(y, factor, { scale: 1 / factor ** 2 });
     return linear({
       name: "superResolution",
       ...sides,
       norm: 1 / factor,
-      apply: (x) => avgPool(x, factor),
-      adjoint: (y) => spread(y, factor, { scale: 1 / factor ** 2 }),
+      apply,
+      adjoint,
       prox: (v, y, rho) => proxBlockAverage({ y, v, rho, factor }),
       pinv: (y, eta) => spread(y, factor, { scale: 1 / (1 + eta * factor ** 2) }),
+      spectral: oneSingularValue(1 / factor, apply, adjoint),
     });
+  }
 
   const { planes } = transfer("superResolution", domain, options);
   const otf = otfTensor(planes, H, W);

@@ -15,5 +15,6 @@ export function identity(shape: Shape): LinearOperator {
     adjoint: (y) => lincomb(1, y),
     prox: (v, y, rho) => lincomb(1 / (1 + rho), y, rho / (1 + rho), v),
     pinv: (y, eta) => lincomb(1 / (1 + eta), y),
+    spectral: { inside: (x, f) => lincomb(f(1), x), back: (y, f) => lincomb(f(1), y) },
   });
 }

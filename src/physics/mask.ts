@@ -5,6 +5,7 @@ import type { Rng } from "../../kernels/random.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import { oneSingularValue } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
@@ -23,16 +24,18 @@ export function inpaint(mask: Tensor, shape: Shape = mask.shape): LinearOperator
       `inpaint: a picture [${domain.join(", ")}] takes a mask f32 [${H}, ${W}, 1 or ${C}], got ${mask.dtype} [${mask.shape.join(", ")}]`,
     );
   const m = reshape(mask, [1, H, W, channels]);
+  const keep = (x: Tensor) => mul(m, x);
   return linear({
     name: "inpaint",
     domain,
     range: domain,
     holds: m,
     norm: 1,
-    apply: (x) => mul(m, x),
-    adjoint: (y) => mul(m, y),
+    apply: keep,
+    adjoint: keep,
     prox: (v, y, rho) => proxMask({ mask: m, y, v, rho }),
     pinv: (y, eta) => scope(() => proxMask({ mask: m, y, v: lincomb(0, y), rho: eta })),
+    spectral: oneSingularValue(1, keep, keep),
   });
 }
 
