@@ -110,7 +110,11 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
   const weights = await openWeights(source, { ...(signal && { signal }), ...(ema !== undefined && { ema }) });
   try {
     const { face, expected, ...what } = await chosen(weights, options);
-    const params = await loadTensors(weights, expected, { dtype: options.dtype ?? "f32", signal, onProgress });
+    const params = await loadTensors(weights, expected, {
+      dtype: options.dtype ?? "f32",
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
     const network = planned(face.F(params));
     return Object.assign(anySize(face.wrap(network), options), what, {
       parameters: expected.parameters,

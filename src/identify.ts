@@ -1,14 +1,14 @@
 /** A weights file as a network: recognised, built, compared tensor by tensor, and read onto the GPU. */
 import { ARCHITECTURES, type Network, network } from "./architectures.ts";
 import { ProxelError, WeightsError } from "./errors.ts";
-import { gpu } from "./gpu/open.ts";
-import type { Specs } from "./nets/net.ts";
+import { type Specs, shapesOf } from "./nets/net.ts";
 import { type Hints, type Recognised, recognise } from "./recognise.ts";
 import type { Shapes } from "./recognise_keys.ts";
-import { dispose } from "./tensor/scope.ts";
 import { sameShape, sizeOf } from "./tensor/shape.ts";
-import { empty, type Tensor, tensor, upload, uploadRaw } from "./tensor/tensor.ts";
+import type { Tensor } from "./tensor/tensor.ts";
 import type { Weights } from "./weights/open.ts";
+import { streamParams } from "./weights/params.ts";
+import type { ReadOptions } from "./weights/source.ts";
 import { widen } from "./weights/stored.ts";
 
 export interface Fit {
@@ -42,7 +42,7 @@ const BUFFER =
 export function compare(wanted: Readonly<Specs>, given: Shapes, buffers: Shapes = {}): Fit {
   const names = Object.keys(wanted);
   return {
-    missing: names.filter((name) => !Object.hasOwn(given, name) && !known(wanted, name)),
+    missing: names.filter((name) => !Object.hasOwn(given, name)),
     unused: Object.keys(given).filter(
       (name) => !Object.hasOwn(wanted, name) && !Object.hasOwn(buffers, name) && !IDLE.test(name),
     ),
@@ -53,12 +53,6 @@ export function compare(wanted: Readonly<Specs>, given: Shapes, buffers: Shapes 
     }),
   };
 }
-
-/** A filter or table whose numbers are known without the file. */
-const known = (wanted: Readonly<Specs>, name: string): boolean => {
-  const { buffer, init } = wanted[name] as Specs[string];
-  return buffer === true && typeof init === "object" && "values" in init;
-};
 
 export const shapesIn = ({ names, info }: Pick<Weights, "names" | "info">): Record<string, readonly number[]> =>
   Object.fromEntries(names.map((name) => [name, info(name).shape]));
@@ -134,51 +128,17 @@ export function settled<E extends Expected>(found: E, who: string): NonNullable<
   return found.network as NonNullable<E["network"]>;
 }
 
-export interface LoadTensorsOptions {
-  /** Storage of what has two axes or more; norms and biases stay f32. */
-  dtype?: "f32" | "f16";
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
-}
-
-/** Bytes that may wait on the host for the GPU. */
-const IN_FLIGHT = 32 << 20;
-
-/** Reads the tensors of a network one by one: the host never holds more than a few of them. */
+/** The tensors of a network on the GPU, read one by one: the host never holds more than a few of them. */
 export async function loadTensors(
   weights: Weights,
   found: Expected,
-  { dtype = "f32", signal, onProgress }: LoadTensorsOptions = {},
+  options: ReadOptions & { dtype?: "f32" | "f16" } = {},
 ): Promise<Record<string, Tensor>> {
   const { parameters } = settled(found, weights.name);
-  const entries = Object.entries(parameters);
-  const total = entries.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0);
-  const made: Record<string, Tensor> = {};
-  let [done, waiting] = [0, 0];
-  try {
-    for (const [name, { shape, init }] of entries) {
-      signal?.throwIfAborted();
-      const type = shape.length > 1 ? dtype : "f32";
-      const theirs = found.names[name];
-      if (theirs === undefined) made[name] = tensor(shape, (init as { values: readonly number[] }).values);
-      else {
-        const stored = await weights.read(theirs);
-        const t = empty(shape, type);
-        made[name] = t;
-        if (stored.dtype === (type === "f16" ? "F16" : "F32")) uploadRaw(t, new Uint8Array(stored.bytes));
-        else upload(t, widen(stored));
-      }
-      done += sizeOf(shape);
-      waiting += 4 * sizeOf(shape);
-      if (waiting > IN_FLIGHT) {
-        await gpu().idle();
-        waiting = 0;
-      }
-      onProgress?.({ done, total });
-    }
-  } catch (error) {
-    dispose(made);
-    throw error;
-  }
-  return made;
+  const ours = new Map(Object.entries(found.names).map(([name, theirs]) => [theirs, name]));
+  const rename = (theirs: string): string | undefined => {
+    const name = ours.get(theirs);
+    return name !== undefined && Object.hasOwn(parameters, name) ? name : undefined;
+  };
+  return streamParams(weights.name, shapesOf(parameters), weights, { ...options, rename });
 }

@@ -2,7 +2,7 @@
 import { WeightsError } from "./errors.ts";
 import { ADM, adm } from "./recognise_adm.ts";
 import { edm } from "./recognise_edm.ts";
-import type { Config, Family, Guess, Shapes } from "./recognise_keys.ts";
+import { type Config, type Family, type Guess, guess, type Shapes } from "./recognise_keys.ts";
 import { others } from "./recognise_others.ts";
 import { scoreSde } from "./recognise_score_sde.ts";
 
@@ -57,6 +57,7 @@ export function recognise(shapes: Shapes, hints: Hints = {}): Recognised {
   const who = hints.who ?? "weights";
   const found = candidates(Object.keys(shapes));
   const best = preferred(found);
+  if (!best && hints.architecture && hints.config) return trusted(shapes, hints.architecture, hints.config);
   if (!best) throw new WeightsError(`${who}: ${unknown(Object.keys(shapes))}`);
   const own = Object.fromEntries(
     Object.entries(best.names).map(([ours, theirs]) => [ours, shapes[theirs] as Shapes[string]]),
@@ -81,6 +82,14 @@ export function recognise(shapes: Shapes, hints: Hints = {}): Recognised {
     names: best.names,
   };
 }
+
+/** What the caller says, of a file in which nothing is recognised: comparing the tensors will show. */
+const trusted = (shapes: Shapes, architecture: string, config: Config): Recognised => ({
+  ...guess(architecture, config),
+  title: architecture,
+  prefix: "",
+  names: Object.fromEntries(Object.keys(shapes).map((name) => [name, name])),
+});
 
 /** Families whose marks are all there, behind any prefix that occurs. */
 function candidates(names: readonly string[]): Candidate[] {

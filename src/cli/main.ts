@@ -14,6 +14,10 @@ const COMMANDS: Record<string, [about: string, load: () => Promise<Command>]> = 
   degrade: ["make the measurement that restore undoes", async () => (await import("./degrade.ts")).degrade],
   sample: ["draw pictures from the prior", async () => (await import("./sample.ts")).sample],
   train: ["train a prior on your pictures", async () => (await import("./train.ts")).train],
+  weights: [
+    "inspect, convert and run the weights of published networks",
+    async () => (await import("./weights.ts")).weights,
+  ],
   demo: [
     "restore a picture drawn by this program, four tasks on one sheet",
     async () => (await import("./demo.ts")).demo,
