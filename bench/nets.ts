@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { rng } from "../kernels/random.ts";
 import { type Gpu, openGpu } from "../src/gpu/open.ts";
 import { ADM, type OfficialAdm, officialAdm } from "../src/nets/adm_official.ts";
-import { countParameters, type Net, type ParamSpec } from "../src/nets/net.ts";
+import { countParameters, type Net, type ParamSpec, shapesOf } from "../src/nets/net.ts";
 import { toHalf } from "../src/tensor/half.ts";
 import { plan } from "../src/tensor/plan.ts";
 import { dispose, scope } from "../src/tensor/scope.ts";
 import { sizeOf } from "../src/tensor/shape.ts";
-import { empty, frugal, type Tensor, tensor, uploadRaw } from "../src/tensor/tensor.ts";
-import { openWeights, type Weights } from "../src/weights/open.ts";
-import { widen } from "../src/weights/safetensors.ts";
+import type { Tensor } from "../src/tensor/tensor.ts";
+import { openWeights } from "../src/weights/open.ts";
+import { streamParams } from "../src/weights/params.ts";
 import { formatHeader } from "../src/weights/safetensors_header.ts";
 
 const MiB = 2 ** 20;
@@ -89,33 +89,6 @@ export function writeNet({ parameters }: Pick<Net, "parameters">, path: string):
 const bound = (shape: readonly number[], init: ParamSpec["init"]): number =>
   init === 1 ? 0.1 : shape.length < 2 ? 0.01 : 1 / Math.sqrt(sizeOf(shape.slice(1)));
 
-/** The weights on the device, one after the other; `after` is told of each. */
-async function load(
-  net: Net,
-  weights: Weights,
-  dtype: "f32" | "f16",
-  after: (bytes: number) => void,
-): Promise<Record<string, Tensor>> {
-  const params: Record<string, Tensor> = {};
-  let waiting = 0;
-  for (const [name, { shape }] of Object.entries(net.parameters)) {
-    const stored = await weights.read(name);
-    if (shape.length > 1 && dtype === "f16" && stored.dtype === "F16") {
-      params[name] = empty(shape, "f16");
-      uploadRaw(params[name], stored.bytes);
-    } else params[name] = tensor(shape, widen(stored), shape.length > 1 ? dtype : "f32");
-    const bytes = params[name].bytes;
-    after(bytes + waiting);
-    waiting += bytes;
-    if (waiting > 16 * MiB) {
-      await params[name].storage.gpu.idle(); // what was uploaded may go
-      waiting = 0;
-    }
-  }
-  frugal(Object.values(params));
-  return params;
-}
-
 const host = (): number => {
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();
   return heapUsed + external + arrayBuffers;
@@ -156,7 +129,15 @@ export async function measureNet(
 
     let params: Record<string, Tensor> = {};
     const loadSeconds = await seconds(async () => {
-      params = await load(net, weights, dtype, watch);
+      let done = 0;
+      params = await streamParams(net.name, shapesOf(net.parameters), weights, {
+        dtype,
+        frugal: true,
+        onProgress: (now) => {
+          watch(now.done - done); // the tensor that is on its way
+          done = now.done;
+        },
+      });
       await gpu.idle();
     });
     await weights.close();

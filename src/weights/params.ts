@@ -2,7 +2,7 @@ import { WeightsError } from "../errors.ts";
 import { flat } from "../tensor/flat.ts";
 import { halvesFrom } from "../tensor/half.ts";
 import { type Shape, sameShape } from "../tensor/shape.ts";
-import { empty, type Tensor, upload, uploadRaw } from "../tensor/tensor.ts";
+import { empty, frugal, type Tensor, upload, uploadRaw } from "../tensor/tensor.ts";
 import { convert } from "./convert.ts";
 import type { Weights } from "./open.ts";
 import { formatSafetensors, type SafetensorsFile, widen } from "./safetensors.ts";
@@ -13,6 +13,8 @@ export interface LoadOptions {
   rename?(name: string): string | undefined;
   /** Storage of what has two axes or more; norms and biases stay f32. */
   dtype?: "f32" | "f16";
+  /** For inference: each tensor by itself, kept in the packed form that kernels read and not twice (`frugal`). */
+  frugal?: boolean;
 }
 
 interface Listed {
@@ -53,11 +55,17 @@ function fitted(
 }
 
 /** Uninitialised tensors of these shapes: f32 side by side in few buffers, or f16 but for norms and biases. */
-function blank(shapes: Readonly<Record<string, Shape>>, dtype: "f32" | "f16"): Record<string, Tensor> {
-  if (dtype === "f16")
-    return Object.fromEntries(
+function blank(
+  shapes: Readonly<Record<string, Shape>>,
+  { dtype = "f32", frugal: sparing = false }: LoadOptions,
+): Record<string, Tensor> {
+  if (dtype === "f16" || sparing) {
+    const tree = Object.fromEntries(
       Object.entries(shapes).map(([name, shape]) => [name, empty(shape, shape.length > 1 ? dtype : "f32")]),
     );
+    if (sparing) frugal(Object.values(tree));
+    return tree;
+  }
   const { chunks, tree } = flat(shapes);
   for (const whole of chunks) whole.dispose(); // its slices keep the buffer
   return tree;
@@ -68,10 +76,10 @@ export function loadParams(
   who: string,
   shapes: Readonly<Record<string, Shape>>,
   file: SafetensorsFile,
-  { rename = (name) => name, dtype = "f32" }: LoadOptions = {},
+  { rename = (name) => name, ...options }: LoadOptions = {},
 ): Record<string, Tensor> {
   const found = fitted(who, shapes, { names: file.names, info: (name) => file.entry(name) }, rename);
-  const tree = blank(shapes, dtype);
+  const tree = blank(shapes, options);
   for (const [name, theirs] of found) upload(tree[name] as Tensor, widen(file.entry(theirs)));
   return tree;
 }
@@ -84,11 +92,11 @@ export async function streamParams(
   who: string,
   shapes: Readonly<Record<string, Shape>>,
   file: Weights,
-  { rename = (name) => name, dtype = "f32", signal, onProgress }: LoadOptions & ReadOptions = {},
+  { rename = (name) => name, signal, onProgress, ...options }: LoadOptions & ReadOptions = {},
 ): Promise<Record<string, Tensor>> {
   signal?.throwIfAborted();
   const found = fitted(who, shapes, file, rename);
-  const tree = blank(shapes, dtype); // all at once: a scope that is open now owns them, none that opens while we wait
+  const tree = blank(shapes, options); // all at once: a scope that is open now owns them, none that opens while we wait
   const total = Object.values(tree).reduce((sum, t) => sum + t.bytes, 0);
   let [done, waiting] = [0, 0];
   try {
