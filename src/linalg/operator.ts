@@ -1,3 +1,4 @@
+import { cast } from "../../kernels/cast.ts";
 import { concat, slice } from "../../kernels/concat.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { reshape } from "../../kernels/reshape.ts";
@@ -5,6 +6,7 @@ import { ShapeError } from "../errors.ts";
 import { scope, type Tree } from "../tensor/scope.ts";
 import { type DType, type Shape, sameShape, sizeOf } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { ofItself, ofProduct, ofStack } from "./closed_forms.ts";
 import { type Spectral, scaledSpectral } from "./spectral.ts";
 
 /** A map from pictures to measurements. Shapes leave the batch out: `apply` takes [N, ...domain], for any N. */
@@ -17,6 +19,8 @@ export interface Operator {
   readonly domainType?: DType;
   readonly rangeType?: DType;
   apply(x: Tensor): Tensor;
+  /** argmin over x of |A(x) - y|^2/2 + rho |x - v|^2/2, for rho > 0. Of linear operators call `proxL2`, which covers the rest. */
+  prox?(v: Tensor, y: Tensor, rho: number): Tensor;
   /** The tensors it owns. They make it a tree: `scope` keeps them when it returns the operator, `dispose` frees them. */
   readonly holds?: Tree;
 }
@@ -27,40 +31,58 @@ export interface LinearOperator extends Operator {
   adjoint(y: Tensor): Tensor;
   /** Its largest singular value. */
   readonly norm?: number;
-  /** argmin over x of |Ax - y|^2/2 + rho |x - v|^2/2, for rho > 0. Call `proxL2`, which covers the rest. */
-  prox?(v: Tensor, y: Tensor, rho: number): Tensor;
+  /** The t of A A^H = t, if there is one: rows are orthogonal. Norm, prox and pseudo-inverse follow. */
+  readonly tight?: number;
+  /** The c of A^H A = c: columns are orthogonal. Of a square operator, one of the two says both. */
+  readonly isometric?: number;
   /** A^T (A A^T + eta)^-1 y; the pseudo-inverse for eta = 0. */
   pinv?(y: Tensor, eta: number): Tensor;
   /** Its singular value decomposition, where that is cheap. */
   readonly spectral?: Spectral;
 }
 
-/** The operator, with the shapes of its arguments checked at the door. */
-export function linear(spec: LinearOperator): LinearOperator {
-  const { domain, range, prox, pinv } = spec;
-  const input = door(spec, "domain");
-  const output = door(spec, "range");
+/** The operator, with the shapes of its arguments checked at the door, halves widened, and what follows from A A^H = t. */
+export function linear(given: LinearOperator): LinearOperator {
+  const spec = { ...ofItself(given), ...given };
+  const { prox, pinv } = spec;
+  const [input, output] = [door(spec, "domain"), door(spec, "range")];
   return {
     ...spec,
-    apply: (x) => spec.apply(input("apply", x, domain)),
-    adjoint: (y) => spec.adjoint(output("adjoint", y, range)),
-    ...(prox && { prox: (v, y, rho) => prox(input("prox", v, domain), output("prox", y, range), rho) }),
-    ...(pinv && { pinv: (y, eta) => pinv(output("pinv", y, range), eta) }),
+    apply: (x) => input("apply", x, spec.apply),
+    adjoint: (y) => output("adjoint", y, spec.adjoint),
+    ...(prox && { prox: (v, y, rho) => input("prox", v, (v) => output("prox", y, (y) => prox(v, y, rho))) }),
+    ...(pinv && { pinv: (y, eta) => output("pinv", y, (y) => pinv(y, eta)) }),
   };
 }
 
+/** An operator that is not linear, with the same door. */
+export function nonlinear(spec: Operator): Operator {
+  const { prox } = spec;
+  const [input, output] = [door(spec, "domain"), door(spec, "range")];
+  return {
+    ...spec,
+    apply: (x) => input("apply", x, spec.apply),
+    ...(prox && { prox: (v, y, rho) => input("prox", v, (v) => output("prox", y, (y) => prox(v, y, rho))) }),
+  };
+}
+
+/** Lets tensors of one side through to f; halves are widened first, since physics is done in f32. */
 function door(A: Operator, side: "domain" | "range") {
-  const type = (side === "domain" ? A.domainType : A.rangeType) ?? "f32";
-  return (verb: string, t: Tensor, shape: Shape): Tensor => {
-    if (!sameShape(t.shape.slice(1), shape) || t.dtype !== type)
+  const [shape, type] = [A[side], (side === "domain" ? A.domainType : A.rangeType) ?? "f32"];
+  return (verb: string, t: Tensor, f: (t: Tensor) => Tensor): Tensor => {
+    const half = t.dtype === "f16" && type === "f32";
+    if (!sameShape(t.shape.slice(1), shape) || (t.dtype !== type && !half))
       throw new ShapeError(
         `${A.name ?? "operator"}: ${verb} expects its ${side} as ${type} [N, ${shape.join(", ")}], got ${t.dtype} [${t.shape.join(", ")}]`,
       );
-    return t;
+    return half ? scope(() => f(cast(t, type))) : f(t);
   };
 }
 
-/** The product: the last part acts first, so compose(P, F, S) x = P(F(S x)). Linear when all its parts are. */
+/**
+ * The product: the last part acts first, so compose(P, F, S) x = P(F(S x)). Linear when all its parts are. It has the closed
+ * forms of the one part that has them when the parts within it are tight and those around it isometric.
+ */
 export function compose(...parts: LinearOperator[]): LinearOperator;
 export function compose(...parts: Operator[]): Operator;
 export function compose(...parts: (Operator & Partial<LinearOperator>)[]): Operator {
@@ -82,8 +104,8 @@ export function compose(...parts: (Operator & Partial<LinearOperator>)[]): Opera
     holds: parts.map((A) => A.holds ?? []),
     apply,
   };
-  if (!parts.every(isLinear)) return both;
-  return linear({ ...both, adjoint: (y) => scope(() => parts.reduce((v, A) => (A as LinearOperator).adjoint(v), y)) });
+  if (!parts.every(isLinear)) return nonlinear(both);
+  return linear({ ...both, adjoint: (y) => scope(() => parts.reduce((v, A) => A.adjoint(v), y)), ...ofProduct(parts) });
 }
 
 /** It has an adjoint. */
@@ -106,6 +128,8 @@ export function scale(c: number, A: LinearOperator): LinearOperator {
     apply: (x) => scope(() => lincomb(c, A.apply(x))),
     adjoint: (y) => scope(() => lincomb(c, A.adjoint(y))),
     ...(A.norm !== undefined && { norm: Math.abs(c) * A.norm }),
+    ...(A.tight !== undefined && { tight: c ** 2 * A.tight }),
+    ...(A.isometric !== undefined && { isometric: c ** 2 * A.isometric }),
     ...(prox && { prox: (v, y, rho) => scope(() => prox(v, lincomb(1 / c, y), rho / c ** 2)) }),
     ...(pinv && { pinv: (y, eta) => scope(() => lincomb(1 / c, pinv(y, eta / c ** 2))) }),
     ...(spectral && { spectral: scaledSpectral(c, spectral) }),
@@ -114,7 +138,7 @@ export function scale(c: number, A: LinearOperator): LinearOperator {
 
 /**
  * One above the other: x to (A x, B x, ...), joined along the last axis. Where the ranges differ in any other axis, each is
- * taken as one long vector.
+ * taken as one long vector. Closed forms are kept where all parts but one are isometric.
  */
 export function stack(...parts: LinearOperator[]): LinearOperator {
   const [first] = parts;
@@ -130,6 +154,14 @@ export function stack(...parts: LinearOperator[]): LinearOperator {
   const widths = rows.map((row) => row.at(-1) as number);
   const range = [...(rows[0] as Shape).slice(0, -1), widths.reduce((a, b) => a + b, 0)];
   const flat = (t: Tensor, shape: Shape) => reshape(t, [t.shape[0] as number, ...shape]);
+  const cut = (y: Tensor) => {
+    let start = 0;
+    return parts.map((A, i) => {
+      const width = widths[i] as number;
+      start += width;
+      return flat(slice(y, -1, start - width, width), A.range);
+    });
+  };
   return linear({
     name: `stack(${parts.map(title).join(", ")})`,
     ...sides(first, first),
@@ -138,14 +170,10 @@ export function stack(...parts: LinearOperator[]): LinearOperator {
     apply: (x) => scope(() => concat(parts.map((A, i) => flat(A.apply(x), rows[i] as Shape)))),
     adjoint: (y) =>
       scope(() => {
-        let start = 0;
-        const terms = parts.flatMap((A, i) => {
-          const width = widths[i] as number;
-          start += width;
-          return [1, A.adjoint(flat(slice(y, -1, start - width, width), A.range))];
-        });
-        return lincomb(...terms);
+        const ys = cut(y);
+        return lincomb(...parts.flatMap((A, i) => [1, A.adjoint(ys[i] as Tensor)]));
       }),
+    ...ofStack(parts, cut),
   });
 }
 
@@ -161,5 +189,7 @@ export function H(A: LinearOperator): LinearOperator {
     apply: A.adjoint,
     adjoint: A.apply,
     ...(A.norm !== undefined && { norm: A.norm }),
+    ...(A.isometric !== undefined && { tight: A.isometric }),
+    ...(A.tight !== undefined && { isometric: A.tight }),
   });
 }
