@@ -18,5 +18,6 @@ export const elementwise: Record<
   square: { f: (x) => x * x, d: (x) => 2 * x },
   clamp: { f: (x, a, b) => Math.min(Math.max(x, a), b), d: (x, a, b) => (x >= a && x <= b ? 1 : 0) },
   reciprocal: { f: (x) => 1 / x, d: (x) => -1 / (x * x) },
+  round: { f: (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)), d: () => 1 },
   affine: { f: (x, a, b) => a * x + b, d: (_, a) => a },
 };

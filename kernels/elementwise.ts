@@ -10,7 +10,7 @@ import { lincomb } from "./lincomb.ts";
 /** The order is that of the cases in the shaders. */
 const OPS = [
   ...["silu", "relu", "leakyRelu", "tanh", "sigmoid", "softplus", "exp", "log", "sqrt", "abs", "square", "clamp"],
-  ...["reciprocal", "affine"],
+  ...["reciprocal", "round", "affine"],
 ];
 interface Options {
   op: string;
@@ -84,6 +84,8 @@ export const abs = unary("abs");
 export const square = unary("square");
 /** 1 / x. */
 export const reciprocal = unary("reciprocal");
+/** The nearest whole number, of two the even one. Its gradient is that of the identity: straight through. */
+export const round = unary("round");
 /** x, or slope x where x is negative. */
 export const leakyRelu = (x: Tensor, slope = 0.2): Tensor => named("leakyRelu")(x, slope);
 /** x held between low and high. The gradient passes where x is between them, bounds included. */

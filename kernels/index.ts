@@ -19,6 +19,7 @@ export {
   log,
   reciprocal,
   relu,
+  round,
   sigmoid,
   silu,
   softplus,

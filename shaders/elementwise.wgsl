@@ -35,6 +35,7 @@ fn f(x: VF) -> VF {
         case 10u: { return x * x; }
         case 11u: { return clamp(x, VF(p.a), VF(p.b)); }
         case 12u: { return 1.0 / x; }
+        case 13u: { return round(x); }
         default: { return p.a * x + p.b; }
     }
 }

@@ -44,6 +44,7 @@ fn derivative(x: VF) -> VF {
         case 10u: { return 2.0 * x; }
         case 11u: { return select(ZERO, ONE, x >= VF(p.a)) * select(ZERO, ONE, x <= VF(p.b)); }
         case 12u: { return -1.0 / (x * x); }
+        case 13u: { return ONE; }
         default: { return VF(p.a); }
     }
 }
