@@ -181,10 +181,10 @@ describe("the house", () => {
     }
   });
 
-  it("has no shader that depends on the size of a subgroup", () => {
+  it("has no shader that depends on the size of a subgroup, but a schedule named _wave that has a stand-in", () => {
     none(
       "subgroup operations",
-      shaders.filter((file) => /\bsubgroup\w*\b/.test(withoutComments(read(file)))),
+      shaders.filter((file) => /\bsubgroup\w*\b/.test(withoutComments(read(file))) && !/_wave\.wgsl$/.test(file)),
     );
   });
 

@@ -32,6 +32,8 @@ export class Gpu implements Disposable {
   /** The adapter runs on the processor: no GPU. */
   readonly software: boolean;
   readonly f16: boolean;
+  /** Invocations of its smallest subgroup, 0 where shaders cannot use subgroups. */
+  readonly subgroup: number;
   readonly pool: Pool;
   readonly pipelines: Pipelines;
   readonly recording: Recording;
@@ -48,6 +50,7 @@ export class Gpu implements Disposable {
       `${this.adapter} ${info.device} ${info.architecture}`,
     );
     this.f16 = device.features.has("shader-f16");
+    this.subgroup = device.features.has("subgroups") ? (info.subgroupMinSize ?? 0) : 0;
     this.pool = new Pool(device, largestBuffer);
     this.pipelines = new Pipelines(device);
     this.recording = new Recording(device, this.pipelines);

@@ -74,7 +74,13 @@ export function kernel<O = object>(spec: KernelSpec<O>): Kernel<O> {
     const overrides = spec.overrides?.(inputs, options) ?? {};
     const wg = overrides.WG ?? layout.overrides.WG ?? 1;
     const key = `${number}|${elem}${lanes}|${entries(consts)}|${entries(overrides)}`;
-    const pipeline = on.pipelines.get(key, signature, stem, () => prelude(elem, lanes, consts) + spec.wgsl, overrides);
+    const pipeline = on.pipelines.get(
+      key,
+      signature,
+      stem,
+      () => enabled(elem, spec.wgsl) + prelude(elem, lanes, consts) + spec.wgsl,
+      overrides,
+    );
 
     // inputs first: one that was freed must not cost an output
     const bound: Bound[] = new Array(layout.inputs.length + layout.outputs.length);
@@ -156,9 +162,12 @@ function dtypeOf(type: string, elem: DType): DType {
   return type === "Complex" ? "c64" : type === "u32" || type === "vec4u" || type === "vec2u" ? "u32" : "f32";
 }
 
+/** The directives that a shader needs, which must come before all else. */
+const enabled = (elem: "f32" | "f16", wgsl: string): string =>
+  (elem === "f16" ? "enable f16;\n" : "") + (/\bsubgroup[A-Z]/.test(wgsl) ? "enable subgroups;\n" : "");
+
 function prelude(elem: "f32" | "f16", lanes: 1 | 4, consts: Numbers): string {
-  const lines = elem === "f16" ? ["enable f16;"] : [];
-  lines.push(
+  const lines = [
     `alias Elem = ${elem};`,
     `alias Elem4 = vec4<${elem}>;`,
     `alias V = ${lanes === 4 ? "Elem4" : "Elem"};`,
@@ -166,7 +175,7 @@ function prelude(elem: "f32" | "f16", lanes: 1 | 4, consts: Numbers): string {
     `const LANES: u32 = ${lanes}u;`,
     "alias Complex = vec2f;",
     ...Object.entries(consts).map(([name, value]) => `const ${name}: u32 = ${value}u;`),
-  );
+  ];
   return `${lines.join("\n")}\n`;
 }
 
