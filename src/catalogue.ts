@@ -112,6 +112,7 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
     const { face, expected, ...what } = await chosen(weights, options);
     const params = await loadTensors(weights, expected, {
       dtype: options.dtype ?? "f32",
+      frugal: true,
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     });

@@ -132,7 +132,7 @@ export function settled<E extends Expected>(found: E, who: string): NonNullable<
 export async function loadTensors(
   weights: Weights,
   found: Expected,
-  options: ReadOptions & { dtype?: "f32" | "f16" } = {},
+  options: ReadOptions & { dtype?: "f32" | "f16"; frugal?: boolean } = {},
 ): Promise<Record<string, Tensor>> {
   const { parameters } = settled(found, weights.name);
   const ours = new Map(Object.entries(found.names).map(([name, theirs]) => [theirs, name]));
