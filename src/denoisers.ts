@@ -7,6 +7,7 @@
  */
 import { concat, sliceChannels } from "../kernels/concat.ts";
 import { affine } from "../kernels/elementwise.ts";
+import { type RamArguments, ramOf } from "./architectures_others.ts";
 import { type Denoiser, times } from "./diffusion/denoiser.ts";
 import { type Network, precondition } from "./diffusion/precondition.ts";
 import { ddpmTable } from "./diffusion/schedules.ts";
@@ -18,9 +19,10 @@ import { officialDrunet } from "./nets/drunet.ts";
 import { officialEdm } from "./nets/edm_official.ts";
 import { officialNcsnpp } from "./nets/ncsnpp.ts";
 import type { Labels, Net, Params } from "./nets/net.ts";
+import { identity } from "./physics/identity.ts";
 import { ADM } from "./recognise_adm.ts";
 import type { Config } from "./recognise_keys.ts";
-import { DNCNN, DNCNN_DEEPINV, DRUNET, PESSER } from "./recognise_others.ts";
+import { DNCNN, DNCNN_DEEPINV, DRUNET, PESSER, RAM } from "./recognise_others.ts";
 import { NCSNPP } from "./recognise_score_sde.ts";
 import { scope } from "./tensor/scope.ts";
 import type { Tensor } from "./tensor/tensor.ts";
@@ -48,6 +50,7 @@ const FACES: Readonly<Record<string, Make>> = {
   [NCSNPP]: (c: Parameters<typeof officialNcsnpp>[0] & { continuous?: boolean }) => scoreSdeFace(c),
   [PESSER]: (c: Parameters<typeof officialDdpm>[0]) => epsFace(officialDdpm(c), {}, "DDPM"),
   [DRUNET]: (c: Parameters<typeof officialDrunet>[0]) => drunetFace(c),
+  [RAM]: (c: RamArguments) => ramFace(c),
   [DNCNN]: (c: Parameters<typeof officialDncnn>[0], options, who) => dncnnFace(c, options, who),
   [DNCNN_DEEPINV]: (c: Parameters<typeof officialDncnn>[0], options, who) => dncnnFace(c, options, who),
 };
@@ -139,10 +142,7 @@ function scoreSdeFace(c: Parameters<typeof officialNcsnpp>[0] & { continuous?: b
   };
 }
 
-function edmFace(
-  c: Parameters<typeof officialEdm>[0] & { sigma_min?: number; sigma_max?: number },
-  { label }: FaceOptions,
-): Face {
+function edmFace(c: Parameters<typeof officialEdm>[0], { label }: FaceOptions): Face {
   const { net, precondition: form, sigmaData, classes } = officialEdm(c);
   const none = new Array<number>(classes).fill(0);
   const labels = (N: number): Labels =>
@@ -151,6 +151,18 @@ function edmFace(
     F: (p) => (x, t) => net.apply(p, x, t, labels(t.length)),
     wrap: (F) => precondition[form](F, { ...shapeOf(net), ...(form === "edm" && { sigmaData }) }),
     words: `${c.precond ?? "EDMPrecond"} around ${c.model_type ?? "its network"} (${form}), pictures in [-1, 1]${classes && label === undefined ? ", asked for no class" : ""}`,
+  };
+}
+
+/** RAM with A = I: a restorer as a denoiser. */
+function ramFace(c: RamArguments): Face {
+  const net = ramOf(c);
+  const channels = Math.max(...(c.in_channels ?? [3]));
+  return {
+    F: (p) => (x, sigma) =>
+      net.apply(p, x, identity(x.shape.slice(1) as [number, number, number]), { sigma: sigma.map((s) => s / 2) }),
+    wrap: direct({ inChannels: channels, multipleOf: 1 }, [1 / 255, 1]),
+    words: `RAM with the identity as its operator: gives the picture, told sigma/2; the network sees [0, 1], ${channels} channels`,
   };
 }
 

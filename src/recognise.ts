@@ -181,8 +181,6 @@ const EDM_ARGUMENTS = [
   "resample_filter",
   "model_type",
   "sigma_data",
-  "sigma_min",
-  "sigma_max",
 ];
 
 /** The constructor's arguments that an EDM pickle keeps. */

@@ -43,7 +43,7 @@ export function axis(shapes: Shapes, name: string, i: number): number {
   return n;
 }
 
-/** 0, 1, 2, … as long as there is a tensor whose name begins with the prefix and the number. */
+/** How many numbers 0, 1, 2, … follow the prefix in some name; a name may say any number, and is not believed. */
 export function count(shapes: Shapes, prefix: string): number {
   const found = new Set<number>();
   for (const name of Object.keys(shapes))
@@ -51,7 +51,11 @@ export function count(shapes: Shapes, prefix: string): number {
       const digits = /^\d+/.exec(name.slice(prefix.length))?.[0];
       if (digits) found.add(Number(digits));
     }
-  return found.size ? Math.max(...found) + 1 : 0;
+  const top = [...found].reduce((a, b) => Math.max(a, b), -1) + 1;
+  if (top <= 2 * found.size + 8) return top; // a few may be missing
+  let n = 0;
+  while (found.has(n)) n++;
+  return n;
 }
 
 export const has = (shapes: Shapes, pattern: RegExp): boolean => Object.keys(shapes).some((name) => pattern.test(name));

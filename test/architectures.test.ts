@@ -13,6 +13,7 @@ import {
   INCEPTION,
   NORM_UNET,
   PESSER,
+  RAM,
   VARNET,
 } from "../src/recognise_others.ts";
 import { NCSNPP } from "../src/recognise_score_sde.ts";
@@ -115,6 +116,7 @@ const TINY: [architecture: string, config: Record<string, unknown>][] = [
   ],
   [DISCRIMINATOR, { im_size: 64, in_channels: 3, out_channels: 1, num_layers: 5 }],
   [INCEPTION, { classes: 1008 }],
+  [RAM, { in_channels: [1, 2, 3], nc: [4, 4, 8, 8], nb: 1 }],
   [NORM_UNET, { chans: 4, num_pools: 3 }],
   [VARNET, { num_cascades: 2, sens_chans: 4, sens_pools: 2, chans: 6, pools: 3 }],
 ];
@@ -208,6 +210,13 @@ describe("a file that does not fit", () => {
     const found = identify(hollow(shapes, { about }));
     expect(found.architecture).toBe(`${EDM}EDMPrecond`);
     expect(found.config).toMatchObject({ precond: "EDMPrecond", sigma_data: 0.25 });
+  });
+
+  test("may lie about numbers", () => {
+    const shapes = { ...tiny(), "all_modules.999999999999.weight": [3] };
+    expect(() => identify(hollow(shapes))).toThrow(/nearest|look like|expected/);
+    const lies = { ...shapesOf(network(ADM, adm).parameters), "output_blocks.4294967295.0.in_layers.2.weight": [1] };
+    expect(identify(hollow(lies)).fit.unused).toEqual(["output_blocks.4294967295.0.in_layers.2.weight"]);
   });
 
   test("may be a copy of a copy", () => {

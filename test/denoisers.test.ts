@@ -215,6 +215,27 @@ describe("a file that needs more than its tensors", () => {
     expect(presetFor("/a/b/drunet_color.pth")[1]).toBe(PRESETS.drunet_color);
   });
 
+  test("RAM denoises where its operator is the identity", async () => {
+    const config = { in_channels: [1, 2, 3], nc: [4, 4, 8, 8], nb: 1 };
+    using denoiser = await loadDenoiser(await made("ram.RAM", config));
+    expect(denoiser.description).toMatch(/^RAM, .*identity as its operator/);
+    const x = seeded("x", 8 * 12 * 3);
+    const { y, raw } = await evaluate(() => {
+      const bare = network("ram.RAM", config);
+      const { tree, chunks } = initParams(bare, rng(3));
+      dispose(chunks);
+      const chw = new Float64Array(x.length);
+      x.forEach((v, i) => (chw[(i % 3) * 96 + Math.floor(i / 3)] = (v + 1) / 2));
+      const given = new Map([["sigma", { shape: [1], data: [0.1] }]]);
+      return { y: denoiser(tensor([1, 8, 12, 3], x), 0.2), raw: bare.forward(tree, tensor([1, 3, 8, 12], chw), given) };
+    });
+    expectClose(
+      y,
+      Float64Array.from(x, (_, i) => 2 * (raw[(i % 3) * 96 + Math.floor(i / 3)] as number) - 1),
+      { l2: 1e-5 },
+    );
+  });
+
   test("DRUNet sees the level as a channel, each sample its own", async () => {
     const config = { in_nc: 4, out_nc: 3, nc: [4, 4, 8, 8], nb: 1 };
     const file = await made("DPIR models.UNetRes", config);

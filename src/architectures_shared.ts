@@ -1,0 +1,47 @@
+/** What the official classes share: inputs as PyTorch has them, NCHW, and networks as ours are. */
+import { reshape } from "../kernels/reshape.ts";
+import { transpose } from "../kernels/transpose.ts";
+import { WeightsError } from "./errors.ts";
+import type { Module, Params, Specs } from "./nets/net.ts";
+import type { Tensor } from "./tensor/tensor.ts";
+
+/** An input as it is stored: NCHW, row-major. */
+export interface Given {
+  readonly shape: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+export interface Network {
+  readonly parameters: Readonly<Specs>;
+  /** What else its checkpoints hold. */
+  readonly buffers?: Module<[]>["buffers"];
+  /** Names of what it takes beside the picture `x`; a name in brackets may be left out. */
+  readonly inputs: readonly string[];
+  /** What the official forward gives for these inputs, in its layout. */
+  forward(params: Params, x: Tensor, given: ReadonlyMap<string, Given>): Tensor;
+}
+
+/** [N, C, H, W] to [N, H, W, C]. */
+export function nhwc(x: Tensor): Tensor {
+  const [N, C, H, W] = x.shape as [number, number, number, number];
+  return reshape(transpose(reshape(x, [N, C, H * W])), [N, H, W, C]);
+}
+/** [N, H, W, C] to [N, C, H, W]. */
+export function nchw(x: Tensor): Tensor {
+  const [N, H, W, C] = x.shape as [number, number, number, number];
+  return reshape(transpose(reshape(x, [N, H * W, C])), [N, C, H, W]);
+}
+
+/** One number per sample: the noise level or time that an input gives. */
+export function times(given: ReadonlyMap<string, Given>, name: string, N: number): number[] {
+  const values = Array.from((given.get(name) as Given).data);
+  if (values.length === 1) return new Array<number>(N).fill(values[0] as number);
+  if (values.length !== N) throw new WeightsError(`${name}: expected 1 number or ${N}, got ${values.length}`);
+  return values;
+}
+
+/** What a network declares. */
+export const declared = ({ parameters, buffers }: Pick<Module<[]>, "parameters" | "buffers">) => ({
+  parameters,
+  ...(buffers && { buffers }),
+});
