@@ -214,7 +214,7 @@ describe("a file that does not fit", () => {
 
   test("may lie about numbers", () => {
     const shapes = { ...tiny(), "all_modules.999999999999.weight": [3] };
-    expect(() => identify(hollow(shapes))).toThrow(/nearest|look like|expected/);
+    expect(identify(hollow(shapes)).fit.unused).toEqual(["all_modules.999999999999.weight"]);
     const lies = { ...shapesOf(network(ADM, adm).parameters), "output_blocks.4294967295.0.in_layers.2.weight": [1] };
     expect(identify(hollow(lies)).fit.unused).toEqual(["output_blocks.4294967295.0.in_layers.2.weight"]);
   });
