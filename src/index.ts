@@ -1,16 +1,19 @@
 /** The public face: names only. */
 export * from "../kernels/index.ts";
+export { type Network as OfficialNetwork, network as officialNetwork } from "./architectures.ts";
 export { checkpoint, constant, valueAndGrad, vjp } from "./autograd/vjp.ts";
-export { loadDenoiser, prior } from "./catalogue.ts";
+export { type LoadDenoiserOptions, type LoadedDenoiser, loadDenoiser, prior } from "./catalogue.ts";
 export { anySize } from "./diffusion/any_size.ts";
 export type { Denoiser, Reconstructor, Sigma } from "./diffusion/denoiser.ts";
 export { gaussian } from "./diffusion/gaussian.ts";
 export { precondition } from "./diffusion/precondition.ts";
 export { GpuError, ProxelError, ShaderError, ShapeError, WeightsError } from "./errors.ts";
 export { type Gpu, gpu, type OpenOptions, openGpu } from "./gpu/open.ts";
+export { examine, type Identified, loadTensors } from "./identify.ts";
 export { readImage, writeImage } from "./io/image.ts";
 export { conjugateGradients } from "./linalg/cg.ts";
 export { dotTest } from "./linalg/dot_test.ts";
+export { leastSquares } from "./linalg/least_squares.ts";
 export {
   compose,
   H,
@@ -36,11 +39,17 @@ export { songUnet } from "./nets/song_unet.ts";
 export { spaceToDepth } from "./nets/space_to_depth.ts";
 export { officialVarnet, type Sampling, varnet } from "./nets/varnet.ts";
 export { blur } from "./physics/blur.ts";
+export { birdcage } from "./physics/coils.ts";
 export { superResolution } from "./physics/downsample.ts";
+export { espirit } from "./physics/espirit.ts";
 export { identity } from "./physics/identity.ts";
 export { boxMask, inpaint } from "./physics/mask.ts";
 export { motionPsf, smoothMotionPsf } from "./physics/motion.ts";
+export { coilImages, mri, rss } from "./physics/mri.ts";
+export { type MriMask, mriMask } from "./physics/mri_masks.ts";
 export { addNoise } from "./physics/noise.ts";
+export { PRESETS } from "./presets.ts";
+export { type Recognised, recognise } from "./recognise.ts";
 export { ddim } from "./solvers/ddim.ts";
 export { denoise } from "./solvers/denoise.ts";
 export { diffpir } from "./solvers/diffpir.ts";
