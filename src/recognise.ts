@@ -131,7 +131,7 @@ function told(inferred: Guess, { metadata, about, config, architecture }: Hints,
   const said: Config = { ...fromPickle(about), ...stored?.config, ...config };
   const left = (table: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(table).filter(([key]) => !(key in said)));
-  const open = left(inferred.open);
+  const open = stored ? {} : left(inferred.open); // a stored configuration is whole: what it leaves out is the default
   if ("num_heads" in said || "num_head_channels" in said) delete open.num_head_channels;
   const precond = (said.precond ?? about?.class_name) as string | undefined;
   const named =

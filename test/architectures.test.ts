@@ -198,6 +198,8 @@ describe("a file that does not fit", () => {
     expect(settled(told, "tiny.pt")).toBe(told.network);
     const stored = { architecture: ADM, config: JSON.stringify({ ...adm, use_new_attention_order: true }) };
     expect(identify(hollow(shapes, { metadata: stored })).config.use_new_attention_order).toBe(true);
+    const ours = { architecture: "adm_unet", config: JSON.stringify(adm), precondition: "edm" };
+    expect(identify(hollow(shapes, { metadata: ours }))).toMatchObject({ architecture: ADM, open: {} });
     expect(() => identify(hollow(shapes, { metadata: { ...stored, config: "[1]" } }))).toThrow(
       /metadata expect a JSON object as config, got \[1\]/,
     );
