@@ -31,7 +31,7 @@ export async function restoration(gpu: Gpu, name: string, task: Task): Promise<R
   using denoiser = await loadDenoiser(fileURLToPath(new URL("../models/prior.safetensors", import.meta.url)));
   const truth = scene({ width: SIDE, height: SIDE });
   const { A, y, sigmaNoise, shown, finish } = await simulate(truth, task);
-  const solver = solverFor(defaultSolver(task), sigmaNoise, { steps: STEPS });
+  const solver = solverFor(defaultSolver(task), task, sigmaNoise, { steps: STEPS });
   const times: number[] = [];
   let [nfe, psnr] = [0, 0];
   try {

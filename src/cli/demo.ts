@@ -48,7 +48,7 @@ export async function demo(argv: string[]): Promise<number> {
     const results = [];
     for (const task of TASKS) {
       const job = await plan(truth, task, { simulated: true });
-      const solverOf = (sigmaNoise: number) => solverFor(defaultSolver(task), sigmaNoise, { steps });
+      const solverOf = (sigmaNoise: number) => solverFor(defaultSolver(task), task, sigmaNoise, { steps });
       const { picture, ...figures } = await solve(job, solverOf, denoiser, { seed: 0, signal, label: task.padEnd(8) });
       const [before, after] = [figures.psnrMeasurement ?? 0, figures.psnr ?? 0];
       console.error(

@@ -30,7 +30,7 @@ ${TASK_HELP}; estimated when left out
                      (noise is then 0.05, for denoise 0.1; the hole a box of a quarter of the sides)
   --solver NAME      diffpir, or denoise: one call of the network
                      [denoise for --task denoise, else diffpir]
-  --steps N [20]     --lambda X [1]    --zeta X [1]    of diffpir
+  --steps N [20]     --lambda X [1; sr: 0.5]    --zeta X [1]    of diffpir
   --seed N [0]       draws other noise
   --prior FILE       weights [those that come with the package]
   --size N           the centre N x N of the picture only
@@ -110,7 +110,7 @@ export async function restore(argv: string[]): Promise<number> {
         piece,
       });
       if (job.estimated) console.error(`${path}: noise estimated at ${job.noise.toFixed(4)}; --noise says otherwise`);
-      const solverOf = (sigmaNoise: number) => solverFor(name, sigmaNoise, settings);
+      const solverOf = (sigmaNoise: number) => solverFor(name, task, sigmaNoise, settings);
       steps ||= solverOf(2 * job.noise).steps;
       const result = await solve(job, solverOf, denoiser, { seed, signal, label: basename(path) });
       const { picture, setupSeconds: setup, ...figures } = result;

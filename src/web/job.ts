@@ -48,7 +48,7 @@ export async function* restorePicture(
   const against = (p: Picture) => (truth ? { psnr: psnr8(p.data, truth.data) } : {});
   try {
     yield { shown, ...(truth ? { truth } : {}), noise, estimated, ...against(shown) };
-    const solver = solverFor(defaultSolver(task), sigmaNoise, { steps });
+    const solver = solverFor(defaultSolver(task), task, sigmaNoise, { steps });
     for await (const step of run(solver, { A, y, sigmaNoise, denoiser }, { seed, signal })) {
       const last = step.i === step.steps - 1;
       const guess = await prepared.finish(last ? step.x : step.x0);

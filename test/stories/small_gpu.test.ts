@@ -16,7 +16,7 @@ const denoiser = gaussian({ channels: 3 }) as LoadedDenoiser;
 async function restored(task: Task, options: JobOptions, largestBuffer?: number) {
   using gpu = await openGpu(largestBuffer ? { largestBuffer } : {});
   const job = await plan(picture, task, options);
-  const solverOf = (sigma: number) => solverFor(defaultSolver(task), sigma, { steps: 3 });
+  const solverOf = (sigma: number) => solverFor(defaultSolver(task), task, sigma, { steps: 3 });
   const run = { seed: 1, signal: new AbortController().signal, label: task };
   const outcome = await solve(job, solverOf, denoiser, run);
   expect(gpu.live).toBe(0);
