@@ -6,7 +6,7 @@ import { is, type Value } from "./values.ts";
 const MAX_MARKS = 1000;
 /** JavaScript's memory for what a pickle asks for: it must stay in proportion to the file. */
 const ALLOWANCE = 1 << 25;
-const PER_BYTE = 6;
+const PER_BYTE = 5;
 
 /** The stack, marks and memo of a pickle being read, and the memory it has taken. Costs are rough, in bytes. */
 export class PickleStack {
