@@ -95,6 +95,17 @@ export function pad(
   return mode === "zero" ? window([x], options) : extend([x], options);
 }
 
+/** The adjoint of `pad`: what stands in the border is added to the pixels that it was taken from. */
+export function unpad(y: Tensor, border: readonly [number, number, number, number], mode: PadMode = "zero"): Tensor {
+  const [, H, W] = nhwc("unpad", y);
+  const [top, bottom, left, right] = border;
+  const size: Pair = [H - top - bottom, W - left - right];
+  if (border.some((p) => !Number.isInteger(p) || p < 0) || size[0] < 1 || size[1] < 1)
+    throw new ShapeError(`unpad: a border of [${border}] leaves nothing of [${y.shape}]`);
+  const options: Options & { from: Pair } = { from: [H, W], size, origin: [-top, -left], mode };
+  return mode === "zero" ? crop(y, [top, left, ...size]) : fold([y], options);
+}
+
 /** The h x w pixels from row top and column left on. */
 export function crop(x: Tensor, [top, left, h, w]: readonly [number, number, number, number]): Tensor {
   const [, H, W] = nhwc("crop", x);

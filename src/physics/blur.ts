@@ -5,25 +5,21 @@ import { type LinearOperator, linear } from "../linalg/operator.ts";
 import type { OfSingular, Spectral } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
+import { boundedBlur, type EdgeOptions } from "./bounded_blur.ts";
 import { pictureOf } from "./picture_shape.ts";
-import { anisotropicPsf, gaussianPsf, otfTensor, type Psf, psf2otf, uniformPsf } from "./psf.ts";
-
-/** A point spread function: named, with lengths in pixels and the sum 1, or given as it is, one for all channels or for each. */
-export type BlurOptions =
-  | { gaussian: number }
-  | { anisotropic: { along: number; across: number; angle?: number } }
-  | { uniform: number | readonly [number, number] }
-  | { psf: Psf | { channels: readonly Psf[] } };
+import { type BlurOptions, otfTensor, psf2otf, psfOf } from "./psf.ts";
 
 /** Below this part of the norm a frequency counts as lost: the pseudo-inverse leaves it 0. */
 const LOST = 1e-5;
 
 /**
- * Circular convolution with a point spread function, whose centre is tap floor(k/2): A = F^H diag(B) F.
+ * Convolution with a point spread function, whose centre is tap floor(k/2). Circular unless said: A = F^H diag(B) F.
  *   prox   X = (conj(B) Y + rho V)/(|B|^2 + rho)          pinv   X = conj(B) Y/(|B|^2 + eta)
+ * With another boundary see `boundedBlur`.
  */
-export function blur(shape: Shape, options: BlurOptions): LinearOperator {
+export function blur(shape: Shape, options: BlurOptions & EdgeOptions): LinearOperator {
   const domain = pictureOf("blur", shape);
+  if ((options.boundary ?? "circular") !== "circular") return boundedBlur(domain, options);
   const [H, W] = domain;
   const { planes, norm } = transfer("blur", domain, options);
   const otf = otfTensor(planes, H, W);
@@ -95,14 +91,6 @@ export function transfer(
   if (!Number.isFinite(norm))
     throw new RangeError(`${name}: the point spread function holds a number that is not finite`);
   return { planes, norm };
-}
-
-function psfOf(options: BlurOptions): Psf | { channels: readonly Psf[] } {
-  if ("gaussian" in options) return gaussianPsf(options.gaussian);
-  if ("anisotropic" in options) return anisotropicPsf(options.anisotropic);
-  if ("psf" in options) return options.psf;
-  const { uniform } = options;
-  return typeof uniform === "number" ? uniformPsf(uniform) : uniformPsf(...uniform);
 }
 
 export const modulus = (plane: Float64Array, k: number): number =>

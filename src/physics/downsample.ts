@@ -11,9 +11,9 @@ import { oneSingularValue } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type BlurOptions, modulus, transfer } from "./blur.ts";
+import { modulus, transfer } from "./blur.ts";
 import { pictureOf } from "./picture_shape.ts";
-import { otfTensor } from "./psf.ts";
+import { type BlurOptions, otfTensor } from "./psf.ts";
 
 /**
  * A smaller picture: the mean of each block of factor x factor pixels, or, given a blur, that circular blur and then the
@@ -36,6 +36,7 @@ export function superResolution(shape: Shape, factor: number, options?: BlurOpti
       name: "superResolution",
       ...sides,
       norm: 1 / factor,
+      tight: 1 / factor ** 2,
       apply,
       adjoint,
       prox: (v, y, rho) => proxBlockAverage({ y, v, rho, factor }),

@@ -11,6 +11,7 @@ export function identity(shape: Shape): LinearOperator {
     domain,
     range: domain,
     norm: 1,
+    isometric: 1,
     apply: (x) => lincomb(1, x),
     adjoint: (y) => lincomb(1, y),
     prox: (v, y, rho) => lincomb(1 / (1 + rho), y, rho / (1 + rho), v),

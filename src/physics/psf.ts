@@ -5,6 +5,13 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 /** A point spread function as rows of numbers, or as one array that is square. Its centre is tap floor(k/2). */
 export type Psf = readonly (readonly number[])[] | Float64Array;
 
+/** A point spread function: named, with lengths in pixels and the sum 1, or given as it is, one for all channels or for each. */
+export type BlurOptions =
+  | { gaussian: number }
+  | { anisotropic: { along: number; across: number; angle?: number } }
+  | { uniform: number | readonly [number, number] }
+  | { psf: Psf | { channels: readonly Psf[] } };
+
 /** Rows of a PSF, whichever way it was given. */
 export function psfRows(psf: Psf): readonly (readonly number[])[] {
   if (!(psf instanceof Float64Array)) {
@@ -68,6 +75,15 @@ export function uniformPsf(h: number, w = h): number[][] {
   if (![h, w].every((n) => Number.isInteger(n) && n > 0))
     throw new RangeError(`uniformPsf: ${h} x ${w} is not a box of pixels`);
   return Array.from({ length: h }, () => new Array(w).fill(1 / (h * w)));
+}
+
+/** The taps that options name. */
+export function psfOf(options: BlurOptions): Psf | { channels: readonly Psf[] } {
+  if ("gaussian" in options) return gaussianPsf(options.gaussian);
+  if ("anisotropic" in options) return anisotropicPsf(options.anisotropic);
+  if ("psf" in options) return options.psf;
+  const { uniform } = options;
+  return typeof uniform === "number" ? uniformPsf(uniform) : uniformPsf(...uniform);
 }
 
 /** The taps laid around a circle of h x w pixels, their centre at the origin; taps that meet are added. */

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { cast } from "../../kernels/cast.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { rng } from "../../kernels/random.ts";
 import { vjp } from "../../src/autograd/vjp.ts";
@@ -13,7 +14,7 @@ import { evaluate } from "./gpu.ts";
 
 /** Worst relative errors by property; `norm`: what the power method reaches of it. */
 export type Properties = Record<
-  "adjoint" | "linear" | "prox" | "rho0" | "nearest" | "pinv" | "etaPinv" | "vjp",
+  "adjoint" | "linear" | "prox" | "rho0" | "nearest" | "pinv" | "etaPinv" | "vjp" | "half",
   number
 > & {
   norm: number | undefined;
@@ -25,9 +26,9 @@ export interface Expected {
   iterations?: number;
 }
 
-const N = 2;
+const N = 3;
 
-/** Everything that is promised of a linear operator, measured on white noise in a batch of two. Frees the operator. */
+/** Everything that is promised of a linear operator, measured on white noise in a batch of three. Frees the operator. */
 export async function properties(
   make: () => LinearOperator,
   { rhos = [1e-3, 0.3, 10], iterations = 30 }: Expected = {},
@@ -49,6 +50,8 @@ export async function properties(
         Aty: A.adjoint(y),
         Ax,
         again: A.apply(pinv(A, Ax, 0)),
+        // complex pictures have no halves
+        half: A.domainType === "c64" ? Ax : A.apply(cast(x, "f16")),
       };
     });
     const vjpError = Math.max(relativeL2(basics.back, basics.Aty), relativeL2(basics.forth, basics.Ax));
@@ -97,6 +100,7 @@ export async function properties(
       pinv: relativeL2(basics.again, basics.Ax),
       etaPinv: relativeL2(damped.left, damped.right),
       vjp: vjpError,
+      half: relativeL2(basics.half, basics.Ax),
       norm: A.norm === undefined ? undefined : reached / A.norm,
     };
   } finally {
