@@ -4,6 +4,7 @@ import { proxMask } from "../../kernels/prox_mask.ts";
 import type { Rng } from "../../kernels/random.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
+import type { Picture } from "../io/picture.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
 import { oneSingularValue } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
@@ -85,6 +86,50 @@ export function randomMask(shape: Shape, rng: Rng, { missing = 0.5 } = {}): Tens
     holes[b] = 1;
   }
   return maskOf(shape, (i, j) => holes[i * W + j] === 1);
+}
+
+/** A mask [H, W, C] that misses each pixel with the given probability, by itself; all channels alike. */
+export function bernoulliMask(shape: Shape, rng: Rng, { missing = 0.7 } = {}): Tensor {
+  pictureOf("bernoulliMask", shape);
+  if (!(missing >= 0 && missing <= 1))
+    throw new RangeError(`bernoulliMask: missing must be between 0 and 1, got ${missing}`);
+  return maskOf(shape, () => rng.number() < missing);
+}
+
+/**
+ * A mask [H, W, C] under specks of dust: discs of random diameter up to `grain` pixels at random places, until the given part
+ * of the pixels is missing, to one pixel. With grain 1 it is `randomMask`'s, which is how Diff-Unfolding's dust is read here:
+ * its paper defines none.
+ */
+export function dustMask(shape: Shape, rng: Rng, { missing = 0.4, grain = 3 } = {}): Tensor {
+  const [H, W] = pictureOf("dustMask", shape);
+  if (!(missing >= 0 && missing <= 1))
+    throw new RangeError(`dustMask: missing must be between 0 and 1, got ${missing}`);
+  if (!(grain >= 1 && Number.isFinite(grain)))
+    throw new RangeError(`dustMask: a grain is 1 pixel or more, got ${grain}`);
+  if (grain === 1) return randomMask(shape, rng, { missing });
+  const holes = new Uint8Array(H * W);
+  for (let left = Math.floor(missing * H * W); left > 0; ) {
+    const radius = (1 + (grain - 1) * rng.number()) / 2;
+    const [y, x] = [rng.number() * H, rng.number() * W];
+    for (let i = Math.max(0, Math.floor(y - radius)); i < Math.min(H, y + radius); i++)
+      for (let j = Math.max(0, Math.floor(x - radius)); j < Math.min(W, x + radius); j++) {
+        if (left === 0 || holes[i * W + j] || Math.hypot(i + 0.5 - y, j + 0.5 - x) > radius) continue;
+        holes[i * W + j] = 1;
+        left--;
+      }
+  }
+  return maskOf(shape, (i, j) => holes[i * W + j] === 1);
+}
+
+/** A mask [H, W, C] from a picture of its size, in [-1, 1]: white is known, black is missing, the middle grey divides them. */
+export function pictureMask(picture: Picture, { channels = 1 } = {}): Tensor {
+  const { width: W, height: H, channels: c, data } = picture;
+  return maskOf([H, W, channels], (i, j) => {
+    let sum = 0;
+    for (let k = 0; k < c; k++) sum += data[(i * W + j) * c + k] as number;
+    return sum < 0;
+  });
 }
 
 function maskOf(shape: Shape, isHole: (i: number, j: number) => boolean): Tensor {

@@ -7,7 +7,7 @@ import { pinv, proxL2 } from "../../src/linalg/prox_l2.ts";
 import { blur } from "../../src/physics/blur.ts";
 import { superResolution } from "../../src/physics/downsample.ts";
 import { identity } from "../../src/physics/identity.ts";
-import { boxMask, inpaint, randomMask } from "../../src/physics/mask.ts";
+import { bernoulliMask, boxMask, dustMask, inpaint, pictureMask, randomMask } from "../../src/physics/mask.ts";
 import { dispose, scope } from "../../src/tensor/scope.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
@@ -238,6 +238,33 @@ describe("masks", () => {
     expect((await draw(4, 0.8)).data).not.toEqual(data);
     for (let k = 0; k < data.length; k += 3) expect(data[k + 1]).toBe(data[k]);
     expect([(await draw(1, 0)).count, (await draw(1, 1)).count]).toEqual([0, 3600]);
+  });
+  test("each pixel by itself: the part that is missing, and not exactly", async () => {
+    const parts = [];
+    for (let seed = 0; seed < 4; seed++)
+      parts.push((await holes(bernoulliMask([50, 40, 3], rng(seed), { missing: 0.7 }))).count / 6000);
+    for (const part of parts) expect(Math.abs(part - 0.7)).toBeLessThan(0.05);
+    expect(new Set(parts).size).toBeGreaterThan(1);
+    const { data } = await holes(bernoulliMask([9, 7, 3], rng(1)));
+    for (let k = 0; k < data.length; k += 3) expect([data[k + 1], data[k + 2]]).toEqual([data[k], data[k]]);
+  });
+  test("dust: the exact count, in specks; of grain 1 single pixels", async () => {
+    const neighbours = (data: ArrayLike<number>) => {
+      let n = 0;
+      for (let k = 1; k < data.length; k++) n += Number(data[k] === 0 && data[k - 1] === 0);
+      return n;
+    };
+    const coarse = await holes(dustMask([31, 40, 1], rng(5), { missing: 0.2, grain: 6 }));
+    const fine = await holes(dustMask([31, 40, 1], rng(5), { missing: 0.2, grain: 1 }));
+    expect([coarse.count, fine.count]).toEqual([248, 248]);
+    expect(neighbours(coarse.data)).toBeGreaterThan(2 * neighbours(fine.data));
+    expect((await holes(dustMask([8, 8, 3], rng(1), { missing: 1 }))).count).toBe(192);
+  });
+  test("from a picture: white is known", async () => {
+    const data = Float32Array.from([1, 1, 1, -1, -1, -1, 0.2, 0.2, -0.1, 1, -1, -1]);
+    const picture = { width: 2, height: 2, channels: 3 as const, bits: 8 as const, data };
+    expect([...(await holes(pictureMask(picture))).data]).toEqual([1, 0, 1, 0]);
+    expect((await holes(pictureMask(picture, { channels: 3 }))).count).toBe(6);
   });
 });
 
