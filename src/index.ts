@@ -14,11 +14,13 @@ export { readImage, writeImage } from "./io/image.ts";
 export { conjugateGradients } from "./linalg/cg.ts";
 export { dotTest } from "./linalg/dot_test.ts";
 export { leastSquares } from "./linalg/least_squares.ts";
+export { onComplex } from "./linalg/on_complex.ts";
 export {
   compose,
   H,
   type LinearOperator,
   linear,
+  nonlinear,
   type Operator,
   scale,
   stack as stackOperators,
@@ -38,16 +40,22 @@ export { officialRam, type RamNoise, ram } from "./nets/ram.ts";
 export { songUnet } from "./nets/song_unet.ts";
 export { spaceToDepth } from "./nets/space_to_depth.ts";
 export { officialVarnet, type Sampling, varnet } from "./nets/varnet.ts";
+export { bicubicConvolution, imresize } from "./physics/bicubic.ts";
 export { blur } from "./physics/blur.ts";
 export { birdcage } from "./physics/coils.ts";
+export { grey } from "./physics/colour.ts";
 export { superResolution } from "./physics/downsample.ts";
 export { espirit } from "./physics/espirit.ts";
+export { hdr } from "./physics/hdr.ts";
 export { identity } from "./physics/identity.ts";
-export { boxMask, inpaint } from "./physics/mask.ts";
+export { jpeg } from "./physics/jpeg.ts";
+export { bernoulliMask, boxMask, dustMask, inpaint, pictureMask, randomMask } from "./physics/mask.ts";
 export { motionPsf, smoothMotionPsf } from "./physics/motion.ts";
 export { coilImages, mri, rss } from "./physics/mri.ts";
 export { type MriMask, mriMask } from "./physics/mri_masks.ts";
 export { addNoise } from "./physics/noise.ts";
+export { codedDiffraction, phaseRetrieval } from "./physics/phase.ts";
+export { publishedPsf } from "./physics/psf_published.ts";
 export { PRESETS } from "./presets.ts";
 export { type Recognised, recognise } from "./recognise.ts";
 export { daps, dapsPresets } from "./solvers/daps.ts";
