@@ -132,7 +132,58 @@ const edm = (
     options,
   );
 
-export const precondition = { vp, ve, edm, iddpm };
+/** Consistency models [Song 2023]: at sigmaMin the picture itself, whatever the network says. The label is 250 ln s. */
+const consistency = (
+  F: Network,
+  { sigmaData: d = 0.5, sigmaMin = 0.002, ...options }: PreconditionOptions & { sigmaData?: number } = {},
+): Denoiser =>
+  wrap(
+    F,
+    {
+      skip: (s) => d ** 2 / ((s - sigmaMin) ** 2 + d ** 2),
+      out: (s) => ((s - sigmaMin) * d) / Math.sqrt(s ** 2 + d ** 2),
+      in: (s) => 1 / Math.sqrt(s ** 2 + d ** 2),
+      noise: (s) => 250 * Math.log(s),
+      sigmaMin,
+      sigmaMax: 80,
+    },
+    options,
+  );
+
+/** Networks of the variance-preserving process that predict v = sqrt(alphaBar) eps - sqrt(1 - alphaBar) x0 [Salimans 2022]. */
+const v = (F: Network, options: PreconditionOptions = {}): Denoiser =>
+  wrap(
+    F,
+    {
+      skip: (s) => 1 / (s * s + 1),
+      out: (s) => -s / Math.sqrt(s * s + 1),
+      in: (s) => 1 / Math.sqrt(s * s + 1),
+      noise: (s) => 999 * vpTime(s),
+      sigmaMin: vpSigma(1e-5),
+      sigmaMax: vpSigma(1),
+    },
+    options,
+  );
+
+/**
+ * Flow matching: x_t = t x0 + (1 - t) noise, and F = x0 - noise its velocity; the label is t = 1/(1 + s).
+ * Where time runs from the picture (t = 0) to noise, as in rectified flow: `noise: (s) => s / (1 + s)`, and -F.
+ */
+const flow = (F: Network, options: PreconditionOptions = {}): Denoiser =>
+  wrap(
+    F,
+    {
+      skip: (s) => 1 / (1 + s),
+      out: (s) => s / (1 + s),
+      in: (s) => 1 / (1 + s),
+      noise: (s) => 1 / (1 + s),
+      sigmaMin: 1e-3,
+      sigmaMax: 999,
+    },
+    options,
+  );
+
+export const precondition = { vp, v, ve, edm, iddpm, consistency, flow };
 
 /** The fractional index at which rising levels reach sigma; beyond the ends, the end. */
 function indexIn(levels: ArrayLike<number>): (sigma: number) => number {
