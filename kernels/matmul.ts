@@ -2,6 +2,7 @@ import wgslRows from "../shaders/linear_rows.wgsl";
 import wgsl from "../shaders/matmul.wgsl";
 import wgslAny from "../shaders/matmul_any.wgsl";
 import wgslTiled from "../shaders/matmul_tiled.wgsl";
+import wgslWave from "../shaders/matmul_wave.wgsl";
 import { ShapeError } from "../src/errors.ts";
 import { broadcastShape } from "../src/tensor/broadcast.ts";
 import { grid1d, type Inputs, kernel } from "../src/tensor/kernel.ts";
@@ -30,7 +31,8 @@ interface Product {
   transposeA: boolean;
   transposeB: boolean;
 }
-export type Schedule = "direct" | "tiled" | "any";
+/** `wave` where subgroups have 8 invocations or more and N is a multiple of 8; `direct` there otherwise. */
+export type Schedule = "direct" | "wave" | "tiled" | "any";
 
 const shapes = (_: Inputs, { Z, S, M, N }: Product) => ({ c: [Z, S, M, N] });
 const params = ({ bias }: Inputs, { transposeA, transposeB, ...p }: Product) => ({
@@ -46,30 +48,29 @@ const params = ({ bias }: Inputs, { transposeA, transposeB, ...p }: Product) => 
 
 /** Rows and vectors of columns that one invocation of the direct form sums. Few kinds: each takes a second to compile. */
 const tile = ({ M, N }: Product) => ({ TM: M > 2 ? 8 : 2, TN: N % 8 === 0 ? 2 : 1 });
+/** What the shaders of vectors take, for tiles of TM x TN. */
+const vectors = ({ bias }: Inputs, p: Product, { TM, TN }: { TM: number; TN: number }) => ({
+  ...{ Z: p.Z, S: p.S, M: p.M, N: p.N / 4, K: p.K / 4, KS: p.KS / 4 },
+  ...{ stride_a: p.strideA / 4, stride_b: p.strideB / 4, rows: TM, vectors: TN, biased: bias ? 1 : 0 },
+});
 const direct = kernel<Product>({
   wgsl,
-  params({ bias }, p) {
-    const { TM, TN } = tile(p);
-    return {
-      ...{
-        Z: p.Z,
-        S: p.S,
-        M: p.M,
-        N: p.N / 4,
-        K: p.K / 4,
-        KS: p.KS / 4,
-        stride_a: p.strideA / 4,
-        stride_b: p.strideB / 4,
-      },
-      ...{ rows: TM, vectors: TN, biased: bias ? 1 : 0 },
-    };
-  },
+  params: (inputs, p) => vectors(inputs, p, tile(p)),
   shapes,
   grid(_, p, wg) {
     const { TM, TN } = tile(p);
     return grid1d(p.Z * p.S * Math.ceil(p.M / TM) * (p.N / 4 / TN), wg);
   },
   consts: (_, p) => tile(p),
+});
+const ROWS = 4;
+const wave = kernel<Product>({
+  wgsl: wgslWave,
+  params: (inputs, p) => vectors(inputs, p, { TM: ROWS, TN: 2 }),
+  shapes,
+  grid: (_, { Z, S, M, N }, wg) => grid1d(Z * S * Math.ceil(M / ROWS / wg) * (N / 8), 1),
+  consts: () => ({ TM: ROWS }),
+  overrides: ({ a }) => ({ WG: (a as Tensor).storage.gpu.subgroup }),
 });
 const any = kernel<Product>({
   wgsl: wgslAny,
@@ -97,16 +98,19 @@ function parts({ Z, M, N, K }: Product, schedule: Schedule): number {
 function product(a: Tensor, b: Tensor, bias: Maybe, p: Product, forced?: Schedule): Tensor {
   return scope(() => {
     const even = p.N % 4 === 0 && p.K % 4 === 0 && p.M > 0 && p.N > 0;
-    const schedule = forced ?? (a.storage.gpu.software ? (even ? "direct" : "any") : "tiled");
+    const { software, subgroup } = a.storage.gpu;
+    const shared = even && p.N % 8 === 0 && subgroup >= 8;
+    // fewer rows would leave lanes idle
+    const best = software ? (shared && p.M >= 8 * ROWS ? "wave" : even ? "direct" : "any") : "tiled";
+    const schedule = forced === "wave" && !shared ? "direct" : (forced ?? best);
     const S = parts(p, schedule);
     const split = { ...p, S, KS: Math.ceil(p.K / S / 4) * 4 };
     const inputs = { a, b, bias: S === 1 ? bias : undefined };
-    if (schedule === "direct") {
+    if (schedule === "direct" || schedule === "wave") {
       if (p.transposeA) inputs.a = transpose(a);
       if (p.transposeB) inputs.b = transpose(b);
     }
-    const run = schedule === "direct" ? direct : schedule === "tiled" ? tiled : any;
-    const c = run(inputs, split).c as Tensor;
+    const c = { direct, wave, tiled, any }[schedule](inputs, split).c as Tensor;
     if (S === 1) return reshape(c, [p.Z, p.M, p.N]);
     const total = sum(c, { axes: [1] });
     return bias ? add(total, bias) : total;

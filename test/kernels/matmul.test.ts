@@ -38,7 +38,7 @@ const CASES: Case[] = [
 ];
 
 test.each(CASES)("%j, in every schedule that fits", async (c) => {
-  const schedules: Schedule[] = c.N % 4 || c.K % 4 ? ["any", "tiled"] : ["direct", "any", "tiled"];
+  const schedules: Schedule[] = c.N % 4 || c.K % 4 ? ["any", "tiled"] : ["direct", "wave", "any", "tiled"];
   const want = reference(c, a(c), b(c));
   for (const schedule of schedules) {
     const { y } = await evaluate(() => ({
@@ -69,7 +69,7 @@ test("batches: one for one, many times one either way, and broadcast", async () 
   const many = (f: typeof a, n: number) => Array.from({ length: n }, (_, i) => f(c, 10 + i));
   const [as, bs] = [many(a, 6), many(b, 6)];
   const flat = (x: Float64Array[]) => Float64Array.from(x.flatMap((v) => [...v]));
-  for (const schedule of ["direct", "tiled", "any"] as const) {
+  for (const schedule of ["direct", "wave", "tiled", "any"] as const) {
     const options: MatmulOptions = { schedule };
     const out = await evaluate(() => {
       const [p, q] = [tensor([2, 3, 5, 12], flat(as)), tensor([2, 3, 12, 8], flat(bs))];
