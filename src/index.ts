@@ -44,6 +44,7 @@ export { bicubicConvolution, imresize } from "./physics/bicubic.ts";
 export { blur } from "./physics/blur.ts";
 export { birdcage } from "./physics/coils.ts";
 export { grey } from "./physics/colour.ts";
+export { randomConvolution, walshSensing } from "./physics/compressed_sensing.ts";
 export { superResolution } from "./physics/downsample.ts";
 export { espirit } from "./physics/espirit.ts";
 export { hdr } from "./physics/hdr.ts";

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { pad as reference } from "../../kernels/pad.reference.ts";
-import { crop, type PadMode, pad } from "../../kernels/pad.ts";
+import { crop, type PadMode, pad, unpad } from "../../kernels/pad.ts";
 import type { DType } from "../../src/tensor/shape.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { evaluate, withGpu } from "../lib/gpu.ts";
 import { checkLinear } from "../lib/linear.ts";
+import { asF32, normals } from "../lib/random.ts";
 
 withGpu();
 
@@ -68,6 +69,26 @@ test("refuses borders and boxes that make no sense", async () => {
       "pad: mode must be one of zero, reflect, replicate, circular, got mirror",
     );
     expect(() => crop(x, [1, 0, 2, 1])).toThrow("crop: rows 1 to 3 and columns 0 to 1 do not lie in [2,2]");
+    return [];
+  });
+});
+
+test("unpad is the adjoint of pad, and knows when nothing is left", async () => {
+  const [x, y] = [asF32(normals(2 * 5 * 4 * 3, 1)), asF32(normals(2 * 10 * 7 * 3, 2))];
+  const inner = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+    Array.from(a).reduce((s, v, i) => s + v * (b[i] as number), 0);
+  for (const mode of ["zero", "reflect", "replicate", "circular"] as const) {
+    const border = [2, 3, 1, 2] as const;
+    const { forth, back } = await evaluate(() => ({
+      forth: pad(tensor([2, 5, 4, 3], x), border, mode),
+      back: unpad(tensor([2, 10, 7, 3], y), border, mode),
+    }));
+    expect(inner(forth, y)).toBeCloseTo(inner(x, back), 3);
+  }
+  await evaluate(() => {
+    expect(() => unpad(tensor([1, 3, 3, 1], new Float32Array(9)), [2, 1, 0, 0])).toThrow(
+      "unpad: a border of [2,1,0,0] leaves nothing of [1,3,3,1]",
+    );
     return [];
   });
 });

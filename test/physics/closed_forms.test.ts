@@ -6,6 +6,7 @@ import { pinv, proxL2 } from "../../src/linalg/prox_l2.ts";
 import { bicubicConvolution, imresize } from "../../src/physics/bicubic.ts";
 import { blur } from "../../src/physics/blur.ts";
 import { grey } from "../../src/physics/colour.ts";
+import { randomConvolution, walshSensing } from "../../src/physics/compressed_sensing.ts";
 import { superResolution } from "../../src/physics/downsample.ts";
 import { inpaint, randomMask } from "../../src/physics/mask.ts";
 import { psf2otf } from "../../src/physics/psf.ts";
@@ -78,6 +79,8 @@ const CASES: Record<string, () => LinearOperator> = {
   "SRConv 4": () => bicubicConvolution([S, S, 1], 4),
   "imresize 2": () => imresize([S, S, 1], 2),
   "imresize 3, which leaves a rest": () => imresize([S, S, 1], 3),
+  "Walsh-Hadamard": () => walshSensing([S, S, 1], rng(4), { ratio: 4 }),
+  "random convolution": () => randomConvolution([S, S, 1], rng(5), { ratio: 3 }),
   grey: () => grey([8, 10, 3], { weights: "rec601" }),
 };
 

@@ -1,13 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { rng } from "../../kernels/random.ts";
+import { walshHadamard } from "../../kernels/walsh_hadamard.ts";
 import { onComplex } from "../../src/linalg/on_complex.ts";
-import { compose, H, type LinearOperator, scale, stack } from "../../src/linalg/operator.ts";
+import { compose, H, type LinearOperator, linear, scale, stack } from "../../src/linalg/operator.ts";
 import { bicubicConvolution, imresize } from "../../src/physics/bicubic.ts";
 import { blur } from "../../src/physics/blur.ts";
 import { grey } from "../../src/physics/colour.ts";
+import { randomConvolution, walshSensing } from "../../src/physics/compressed_sensing.ts";
 import { superResolution } from "../../src/physics/downsample.ts";
 import { identity } from "../../src/physics/identity.ts";
 import { boxMask, dustMask, inpaint } from "../../src/physics/mask.ts";
+import { dispose, scope } from "../../src/tensor/scope.ts";
 import { withGpu } from "../lib/gpu.ts";
 import { type Properties, properties } from "../lib/operator_properties.ts";
 
@@ -20,6 +23,16 @@ const psf = [
   [0, 0.08, 0.02],
   [0.02, 0.02, 0.01],
 ];
+/** Orthonormal, along rows. */
+const walsh = (shape: readonly number[]) =>
+  linear({
+    name: "walsh",
+    domain: shape,
+    range: shape,
+    isometric: 1,
+    apply: (x) => walshHadamard(x, { axis: 2 }),
+    adjoint: (y) => walshHadamard(y, { axis: 2 }),
+  });
 const TABLE: Record<string, () => LinearOperator> = {
   dust: () => inpaint(dustMask([11, 9, 3], rng(2))),
   "blur, Gaussian 1, reflected": () => blur([13, 18, 3], { gaussian: 1, boundary: "reflect" }),
@@ -27,18 +40,39 @@ const TABLE: Record<string, () => LinearOperator> = {
   "blur, uniform 5, valid": () => blur([16, 11, 2], { uniform: 5, boundary: "valid" }),
   "blur, uniform 5, zeros around, DDRM's": () =>
     blur([12, 15, 1], { uniform: 5, boundary: "zero", ddrmTapBug: true, least: 3e-2 }),
-  "blur, asymmetric, reflected": () => blur([9, 8, 3], { psf, boundary: "reflect" }),
-  "blur, asymmetric, zeros around": () => blur([9, 8, 3], { psf, boundary: "zero" }),
-  "blur, asymmetric, valid": () => blur([9, 8, 3], { psf, boundary: "valid" }),
+  "blur, asymmetric, reflected": () => blur([9, 8, 1], { psf, boundary: "reflect" }),
+  "blur, asymmetric, zeros around": () => blur([9, 8, 1], { psf, boundary: "zero" }),
+  "blur, asymmetric, valid": () => blur([9, 8, 1], { psf, boundary: "valid" }),
   "SRConv 2": () => bicubicConvolution([12, 14, 3], 2),
   "imresize 4": () => imresize([16, 24, 3], 4),
   "imresize 3 of odd sides": () => imresize([11, 13, 1], 3),
+  "Walsh-Hadamard, 1 in 4": () => walshSensing([16, 8, 3], rng(4)),
+  "Walsh-Hadamard of odd sides, 1 in 2": () => walshSensing([7, 9, 1], rng(4), { ratio: 2 }),
+  "random convolution, 1 in 3": () => randomConvolution([9, 11, 3], rng(5), { ratio: 3 }),
+  "mask after a Walsh transform": () => compose(inpaint(boxMask([6, 8, 2])), scale(2, walsh([6, 8, 2]))),
+  "Walsh transform of a blur": () => compose(walsh([6, 8, 2]), blur([6, 8, 2], { gaussian: 0.6 })),
   grey: () => grey([5, 7, 3]),
   "imresize of grey": () => compose(imresize([9, 12, 1], 3), grey([9, 12, 3], { weights: "rec601" })),
   "-2 times the adjoint of a mean": () => scale(-2, H(superResolution([6, 4, 2], 2))),
   "mask above identity": () => stack(inpaint(boxMask([7, 6, 2])), scale(0.5, identity([7, 6, 2]))),
   "complex: Gaussian blur": () => onComplex(blur([9, 12, 2], { gaussian: 0.8 })),
 };
+
+test("closed forms survive where mathematics lets them", () => {
+  for (const name of [
+    "imresize of grey",
+    "mask above identity",
+    "mask after a Walsh transform",
+    "Walsh transform of a blur",
+  ]) {
+    const A = scope(TABLE[name] as () => LinearOperator);
+    expect([name, Boolean(A.prox), Boolean(A.pinv), A.norm !== undefined]).toEqual([name, true, true, true]);
+    dispose(A);
+  }
+  const chain = scope(() => compose(randomConvolution([4, 4, 1], rng(1)), scale(3, walsh([4, 4, 1]))));
+  expect(chain.tight).toBeCloseTo(9, 12);
+  dispose(chain);
+});
 
 describe("every operator", () => {
   const found: Record<string, Properties> = {};
