@@ -39,6 +39,7 @@ export { meanPool } from "./mean_pool.ts";
 export { nearestUp, zeroInsert } from "./nearest_up.ts";
 export { crop, pad, unpad } from "./pad.ts";
 export { pixelShuffle, pixelUnshuffle } from "./pixel_shuffle.ts";
+export { poisson } from "./poisson.ts";
 export { avgPool, avgPool2 } from "./pool.ts";
 export type { PoolOptions } from "./pool_window.ts";
 export { proxAliased } from "./prox_aliased.ts";

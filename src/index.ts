@@ -54,7 +54,15 @@ export { bernoulliMask, boxMask, dustMask, inpaint, pictureMask, randomMask } fr
 export { motionPsf, smoothMotionPsf } from "./physics/motion.ts";
 export { coilImages, mri, rss } from "./physics/mri.ts";
 export { type MriMask, mriMask } from "./physics/mri_masks.ts";
-export { addNoise } from "./physics/noise.ts";
+export {
+  addNoise,
+  corrupted,
+  type Noise,
+  poissonNoise,
+  publishedSigmaRange,
+  type SigmaRange,
+  signedSigma,
+} from "./physics/noise.ts";
 export { codedDiffraction, phaseRetrieval } from "./physics/phase.ts";
 export { publishedPsf } from "./physics/psf_published.ts";
 export { PRESETS } from "./presets.ts";
