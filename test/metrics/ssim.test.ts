@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ssim } from "../../src/metrics/ssim.ts";
+import { type SsimVariant, ssim } from "../../src/metrics/ssim.ts";
+import { numbers, pair } from "./numbers.ts";
 import { a, b, H, W } from "./pair.ts";
 
 describe("ssim", () => {
@@ -42,6 +43,30 @@ describe("ssim", () => {
       slow(7, () => 1, 49 / 48),
       10,
     );
+  });
+  it("agrees with PyTorch in all variants, and in the range of the truth", () => {
+    const [p, q] = pair(19, 26);
+    const options = { width: 26, height: 19, channels: 3 };
+    for (const [variant, want] of Object.entries(numbers.ssim))
+      expect(ssim(p, q, { ...options, variant: variant as SsimVariant }), variant).toBeCloseTo(want as number, 7);
+    const ddiff = { ...options, variant: "uniform5", range: "reference" } as const;
+    expect(ssim(p, q, ddiff)).toBeCloseTo(numbers.ssimReference, 7);
+    expect(() => ssim(p, new Float32Array(p.length), ddiff)).toThrow(/not flat/);
+  });
+  it("halves large pictures as piq does, and those between two factors by the even one", () => {
+    const [p, q] = pair(520, 600);
+    expect(ssim(p, q, { width: 600, height: 520, channels: 3, variant: "piq" })).toBeCloseTo(numbers.ssimLarge, 7);
+    // 384 and 640 are 1.5 and 2.5 times 256: both are halved
+    for (const side of [384, 640]) {
+      const [u, v] = [p, q].map((x) => Float32Array.from({ length: side * side }, (_, i) => x[i % x.length]!));
+      const means = (x: Float32Array) =>
+        Float32Array.from({ length: (side / 2) ** 2 }, (_, i) => {
+          const at = 2 * side * Math.floor(i / (side / 2)) + 2 * (i % (side / 2));
+          return (x[at]! + x[at + 1]! + x[at + side]! + x[at + side + 1]!) / 4;
+        });
+      const whole = ssim(u!, v!, { width: side, height: side, variant: "piq" });
+      expect(whole).toBeCloseTo(ssim(means(u!), means(v!), { width: side / 2, height: side / 2 }), 6);
+    }
   });
   it("is one for equals and refuses what does not fit", () => {
     expect(ssim(a, a, size)).toBeCloseTo(1, 12);
