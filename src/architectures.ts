@@ -5,9 +5,11 @@
 import {
   features,
   judge,
+  lpipsNetwork,
   normUnetNetwork,
   type RamArguments,
   ramNetwork,
+  trunkNetwork,
   varnetNetwork,
 } from "./architectures_others.ts";
 import { declared, type Given, type Network, nchw, nhwc, times } from "./architectures_shared.ts";
@@ -31,9 +33,11 @@ import {
   DNCNN_DEEPINV,
   DRUNET,
   INCEPTION,
+  LPIPS,
   NORM_UNET,
   PESSER,
   RAM,
+  TORCHVISION,
   VARNET,
 } from "./recognise_others.ts";
 import { NCSNPP } from "./recognise_score_sde.ts";
@@ -64,6 +68,8 @@ export const ARCHITECTURES: Readonly<Record<string, Build>> = Object.fromEntries
   [PESSER, (config: Parameters<typeof officialDdpm>[0]) => timed(officialDdpm(config), "t")],
   [DISCRIMINATOR, (config: Parameters<typeof officialDiscriminator>[0]) => judge(config)],
   [INCEPTION, () => features()],
+  [LPIPS, (config: Parameters<typeof lpipsNetwork>[0]) => lpipsNetwork(config)],
+  ...["vgg16", "alexnet", "squeezenet1_1"].map((kind) => [`${TORCHVISION}.${kind}`, () => trunkNetwork(kind)] as const),
   [RAM, (config: RamArguments) => ramNetwork(config)],
   [NORM_UNET, (config: { chans: number; num_pools: number }) => normUnetNetwork(config)],
   [VARNET, (config: Parameters<typeof officialVarnet>[0]) => varnetNetwork(config)],

@@ -5,13 +5,18 @@ import { asComplex, reshape } from "../kernels/reshape.ts";
 import { transpose } from "../kernels/transpose.ts";
 import { declared, type Given, type Network, nchw, nhwc, times } from "./architectures_shared.ts";
 import { WeightsError } from "./errors.ts";
+import { type LpipsNet, lpips } from "./metrics/lpips.ts";
+import { alexnet } from "./nets/alexnet.ts";
 import { officialDiscriminator } from "./nets/discriminator.ts";
 import { inception } from "./nets/inception.ts";
 import { normUnet } from "./nets/norm_unet.ts";
 import { ram } from "./nets/ram.ts";
+import { squeezenet } from "./nets/squeezenet.ts";
+import type { Trunk } from "./nets/trunk.ts";
 import { officialVarnet } from "./nets/varnet.ts";
+import { vgg16 } from "./nets/vgg.ts";
 import { identity } from "./physics/identity.ts";
-import { tensor } from "./tensor/tensor.ts";
+import { type Tensor, tensor } from "./tensor/tensor.ts";
 
 /** UD2M's discriminator: the probability that `x` restores what `cond` shows, [N, 1]. */
 export function judge(config: Parameters<typeof officialDiscriminator>[0]): Network {
@@ -31,6 +36,29 @@ export function judge(config: Parameters<typeof officialDiscriminator>[0]): Netw
 export function features(): Network {
   const net = inception();
   return { ...declared(net), inputs: [], forward: (p, x) => net.apply(p, affine(nhwc(x), 2, -1)) };
+}
+
+const TRUNKS: Readonly<Record<string, () => Trunk>> = { vgg16, alexnet, squeezenet1_1: squeezenet };
+
+/** A classifier's convolutions, on pictures as torchvision normalises them: the last of the features that LPIPS compares. */
+export function trunkNetwork(kind: string): Network {
+  const net = (TRUNKS[kind] as () => Trunk)();
+  return { ...declared(net), inputs: [], forward: (p, x) => nchw(net.apply(p, nhwc(x)).at(-1) as Tensor) };
+}
+
+/** LPIPS of `x` (the published code's in0) and `in1`, pictures in [-1, 1]: [N, 1, 1, 1]. */
+export function lpipsNetwork({ net: kind, trunk = true }: { net: LpipsNet; trunk?: boolean }): Network {
+  if (!trunk) throw new WeightsError(`these are the heads for ${kind} alone; LPIPS needs the trunk too`);
+  const net = lpips({ net: kind });
+  return {
+    ...declared(net),
+    inputs: ["in1"],
+    forward(p, x, given) {
+      const { shape, data } = given.get("in1") as Given;
+      const d = net.apply(p, nhwc(x), nhwc(tensor(shape, data, x.dtype)));
+      return reshape(d, [x.shape[0] as number, 1, 1, 1]);
+    },
+  };
 }
 
 export interface RamArguments {
