@@ -11,6 +11,10 @@ const COMMANDS: Record<string, [about: string, load: () => Promise<Command>]> = 
     "restore pictures: deblur, super-resolve, inpaint, denoise",
     async () => (await import("./restore.ts")).restore,
   ],
+  reconstruct: [
+    "an MRI picture from the k-space of its coils",
+    async () => (await import("./reconstruct.ts")).reconstruct,
+  ],
   degrade: ["make the measurement that restore undoes", async () => (await import("./degrade.ts")).degrade],
   sample: ["draw pictures from the prior", async () => (await import("./sample.ts")).sample],
   train: ["train a prior on your pictures", async () => (await import("./train.ts")).train],
@@ -34,7 +38,7 @@ const HELP = `proxel: imaging inverse problems on the GPU
   proxel COMMAND [options]      proxel COMMAND --help says more
 
 ${Object.entries(COMMANDS)
-  .map(([name, [about]]) => `  ${name.padEnd(9)} ${about}`)
+  .map(([name, [about]]) => `  ${name.padEnd(11)} ${about}`)
   .join("\n")}
 
   --version   --help`;

@@ -6,7 +6,7 @@ import { normalised } from "./coils.ts";
 export interface EspiritOptions {
   /** Side of the box in the middle of k-space that is looked at; smaller where less of it was measured. */
   calibration?: number;
-  /** Side of the patches. */
+  /** Side of the patches; by default 6, or less, down to 3, until there are five times as many patches as directions they span. */
   kernel?: number;
   /** Singular values of the calibration matrix count from this part of the largest on. */
   threshold?: number;
@@ -14,13 +14,16 @@ export interface EspiritOptions {
   crop?: number;
 }
 
+/** Sides of patches to choose from, and how many patches there should be to a dimension of their span. */
+const [LEAST, MOST, ENOUGH] = [3, 6, 5];
+
 /**
  * Coil sensitivities from k-space itself, c64 [1 or nothing, H, W, coils] to c64 [H, W, coils]: ESPIRiT [Uecker 2014], first map.
  *   P     projector on the span of the patches p of the centre, singular values above `threshold` of the largest
  *   G(r)  = 1/kernel^2 sum over a, b of P[(a, .), (b, .)] exp(-2 pi i (b - a) r/n),       coils x coils for each pixel
  *   S(r)  = its first eigenvector, where the eigenvalue (at most 1) is above `crop`; sum |S|^2 = 1 there, else 0
  * The phase is that of the principal component of the coils, which is the picture's own up to a smooth one. A sample that is
- * exactly 0 in all coils was not measured. On the host in float64: 1 s for 8 coils of 230 x 180.
+ * exactly 0 in all coils was not measured. On the host in float64: some 2 s for 8 coils of 230 x 180.
  */
 export async function espirit(kspace: Tensor, options: EspiritOptions = {}): Promise<Tensor> {
   const shape = kspace.shape.slice(-3) as unknown as [number, number, number];
@@ -35,32 +38,21 @@ export async function espirit(kspace: Tensor, options: EspiritOptions = {}): Pro
 export function espiritMaps(
   kspace: ArrayLike<number>,
   [H, W, C]: readonly [number, number, number],
-  { calibration = 24, kernel: k = 6, threshold = 0.02, crop = 0.95 }: EspiritOptions = {},
+  { calibration = 24, kernel, threshold = 0.02, crop = 0.95 }: EspiritOptions = {},
 ): Float32Array {
   const box = measuredBox(kspace, [H, W, C], calibration);
-  const [h, w] = [box.h - k + 1, box.w - k + 1];
-  if (h < 2 || w < 2)
+  const smallest = kernel ?? LEAST;
+  if (Math.min(box.h, box.w) <= smallest)
     throw new ProxelError(
-      `espirit: only ${box.h}x${box.w} samples in the middle of k-space are all measured, patches of ${k}x${k} need ${k + 1}x${k + 1}; give maps`,
+      `espirit: only ${box.h}x${box.w} samples in the middle of k-space are all measured, patches of ${smallest}x${smallest} need ${smallest + 1}x${smallest + 1}; give maps`,
     );
   const sample = (i: number, j: number) => 2 * (((box.top + i) * W + box.left + j) * C);
-
+  let k = kernel ?? Math.min(MOST, box.h - 1, box.w - 1);
+  let found = span(kspace, { sample, box, C, k, threshold });
+  while (kernel === undefined && k > LEAST && found.patches < ENOUGH * found.rank)
+    found = span(kspace, { sample, box, C, k: --k, threshold });
+  const { P } = found;
   const n = k * k * C;
-  const gram = new Float64Array(2 * n * n);
-  const patch = new Float64Array(2 * n);
-  for (let i = 0; i < h; i++)
-    for (let j = 0; j < w; j++) {
-      for (let a = 0; a < k * k; a++) {
-        const from = sample(i + Math.floor(a / k), j + (a % k));
-        for (let c = 0; c < 2 * C; c++) patch[2 * a * C + c] = kspace[from + c] as number;
-      }
-      outer(gram, patch, n);
-    }
-  const { values, vectors } = hermitianEigen(gram, n);
-  const limit = threshold ** 2 * (values[0] as number);
-  const P = new Float64Array(2 * n * n);
-  for (let v = 0; v < n && (values[v] as number) > limit; v++)
-    outer(P, vectors.subarray(2 * v * n, 2 * (v + 1) * n), n);
 
   // the patches' projector depends on the pixel through the shift between two of their points alone
   const s = 2 * k - 1;
@@ -76,6 +68,36 @@ export function espiritMaps(
         }
     }
   return pixelMaps(shifts, { H, W, C, s, crop, reference: principal(kspace, sample, box, C) });
+}
+
+interface Patches {
+  sample(i: number, j: number): number;
+  box: Box;
+  C: number;
+  k: number;
+  threshold: number;
+}
+
+/** The projector on what the patches of side k span, of how many dimensions that is, and of how many patches. */
+function span(kspace: ArrayLike<number>, { sample, box, C, k, threshold }: Patches) {
+  const [h, w, n] = [box.h - k + 1, box.w - k + 1, k * k * C];
+  const gram = new Float64Array(2 * n * n);
+  const patch = new Float64Array(2 * n);
+  for (let i = 0; i < h; i++)
+    for (let j = 0; j < w; j++) {
+      for (let a = 0; a < k * k; a++) {
+        const from = sample(i + Math.floor(a / k), j + (a % k));
+        for (let c = 0; c < 2 * C; c++) patch[2 * a * C + c] = kspace[from + c] as number;
+      }
+      outer(gram, patch, n);
+    }
+  const { values, vectors } = hermitianEigen(gram, n);
+  const limit = threshold ** 2 * (values[0] as number);
+  const P = new Float64Array(2 * n * n);
+  let rank = 0;
+  for (; rank < n && (values[rank] as number) > limit; rank++)
+    outer(P, vectors.subarray(2 * rank * n, 2 * (rank + 1) * n), n);
+  return { P, rank, patches: h * w };
 }
 
 /** m += v v^H. */

@@ -8,6 +8,7 @@ import { sum, sumSquares } from "../../kernels/reduce.ts";
 import { asComplex, asReal, reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
+import { oneSingularValue } from "../linalg/spectral.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
@@ -53,6 +54,7 @@ export function mri(shape: Shape, { mask, maps }: MriOptions = {}): LinearOperat
     return leave(coils === 1 ? each : sum(each, { axes: [3], keep: true }));
   };
   const adjoint = (y: Tensor) => scope(() => pull(conjMul(M, y)));
+  const apply = (x: Tensor) => scope(() => mul(M, fft2(mul(S, enter(x)), { norm: "ortho" })));
   return linear({
     name: "mri",
     domain,
@@ -61,7 +63,7 @@ export function mri(shape: Shape, { mask, maps }: MriOptions = {}): LinearOperat
     rangeType: "c64",
     holds: [m, S, M, before, after],
     norm: 1,
-    apply: (x) => scope(() => mul(M, fft2(mul(S, enter(x)), { norm: "ortho" }))),
+    apply,
     adjoint,
     ...(!maps && {
       prox: (v, y, rho) =>
@@ -70,6 +72,7 @@ export function mri(shape: Shape, { mask, maps }: MriOptions = {}): LinearOperat
           return pull(proxMask({ mask: m, y: conjMul(after, y), v: Fv, rho }));
         }),
       pinv: (y, eta) => scope(() => (eta ? lincomb(1 / (1 + eta), adjoint(y)) : adjoint(y))),
+      spectral: oneSingularValue(1, apply, adjoint),
     }),
   });
 }
