@@ -33,6 +33,7 @@ export { DDPM, ddpm, type OfficialDdpm, officialDdpm } from "./nets/ddpm.ts";
 export { dhariwalUnet } from "./nets/dhariwal_unet.ts";
 export { discriminator, officialDiscriminator } from "./nets/discriminator.ts";
 export { type OfficialEdm, officialEdm } from "./nets/edm_official.ts";
+export { kernelWizard, officialKernelWizard } from "./nets/kernel_wizard.ts";
 export { NCSNPP, ncsnpp, type OfficialNcsnpp, officialNcsnpp } from "./nets/ncsnpp.ts";
 export { countParameters, initParams, type Net, type Params } from "./nets/net.ts";
 export { normUnet } from "./nets/norm_unet.ts";
@@ -63,6 +64,7 @@ export {
   type SigmaRange,
   signedSigma,
 } from "./physics/noise.ts";
+export { blurLatent, nonlinearBlur } from "./physics/nonlinear_blur.ts";
 export { codedDiffraction, phaseRetrieval } from "./physics/phase.ts";
 export { publishedPsf } from "./physics/psf_published.ts";
 export { PRESETS } from "./presets.ts";

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { affine, square } from "../../kernels/elementwise.ts";
 import { dft2 } from "../../kernels/fft_host.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { rng } from "../../kernels/random.ts";
@@ -6,6 +7,7 @@ import { vjp } from "../../src/autograd/vjp.ts";
 import type { Operator } from "../../src/linalg/operator.ts";
 import { hdr } from "../../src/physics/hdr.ts";
 import { jpeg, jpegTables } from "../../src/physics/jpeg.ts";
+import { blurLatent, nonlinearBlur } from "../../src/physics/nonlinear_blur.ts";
 import { codedDiffraction, phaseRetrieval } from "../../src/physics/phase.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../lib/close.ts";
@@ -227,5 +229,45 @@ test("halves are widened, wrong shapes are named", async () => {
     );
     expect(A.apply(tensor([1, 2, 2, 1], [1, 2, 3, 4], "f16")).dtype).toBe("f32");
     return lincomb(1, tensor([1], [1]));
+  });
+});
+
+test("a network's blur: on [0, 1], clamped, sides made whole, k as large as they ask", async () => {
+  const shape = [100, 140, 3];
+  const x = asF32(uniforms(42000, 3)).map((v) => 1.5 * v);
+  const r = asF32(normals(42000, 4));
+  let seen: readonly number[] = [];
+  const { y, dx, k } = await evaluate(() => {
+    const latent = blurLatent(shape, rng(1), { channels: 4 });
+    // in place of the network's: u^2, times 1.25
+    const A = nonlinearBlur(
+      shape,
+      (u) => {
+        seen = u.shape;
+        return affine(square(u), 1.25, 0);
+      },
+      latent,
+    );
+    const { value, pullback } = vjp(A.apply, tensor([1, ...shape], x));
+    return { y: value, dx: pullback(tensor([1, ...shape], r))[0], k: lincomb(1, latent) };
+  });
+  expect([seen, k.length]).toEqual([[1, 128, 256, 3], 8]);
+  const inner = x.map((v) => 2 * 1.25 * ((v + 1) / 2) ** 2 - 1);
+  expectClose(
+    y,
+    inner.map((v) => Math.max(-1, Math.min(1, v))),
+    { l2: 1e-6 },
+  );
+  expectClose(
+    dx,
+    r.map((v, i) => (Math.abs(inner[i] as number) <= 1 ? v * 1.25 * ((x[i] as number) + 1) : 0)),
+    { l2: 1e-6 },
+  );
+  await evaluate(() => {
+    const k = tensor([1, 1, 1, 4], new Float32Array(4));
+    expect(() => nonlinearBlur([129, 128, 3], (u) => u, k)).toThrow(
+      "nonlinearBlur: a picture [129, 128, 3] takes a latent kernel [1, 2, 1, channels], got [1, 1, 1, 4]",
+    );
+    return [];
   });
 });
