@@ -52,7 +52,7 @@ describe("pnp-gd", () => {
     const { c, s, y } = toy;
     const map = (s * y) / (s * s + n2 / (c + n2));
     for (const [options, late] of [
-      [{}, 0],
+      [{ fromNoise: true }, 0],
       [pnpGdPresets.mupet, 1],
     ] as const) {
       const { x, rest } = await recursion(toy, 500, late);
