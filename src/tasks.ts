@@ -6,6 +6,7 @@ import { enlarge } from "./io/enlarge.ts";
 import { estimateNoise } from "./io/noise_estimate.ts";
 import { crop, type Picture, padReflect, toRgb } from "./io/picture.ts";
 import type { LinearOperator } from "./linalg/operator.ts";
+import { METHOD_NAMES, METHODS } from "./methods.ts";
 import { blur } from "./physics/blur.ts";
 import { superResolution } from "./physics/downsample.ts";
 import { identity } from "./physics/identity.ts";
@@ -63,7 +64,7 @@ export interface Prepared {
   finish(x: Tensor): Promise<Picture>;
 }
 
-export const SOLVERS = ["diffpir", "denoise"] as const;
+export const SOLVERS = ["diffpir", "denoise", ...METHOD_NAMES] as const;
 export type SolverName = (typeof SOLVERS)[number];
 export const defaultSolver = (task: Task): SolverName => (task === "denoise" ? "denoise" : "diffpir");
 
@@ -87,11 +88,12 @@ export function solverFor(
   name: SolverName,
   task: Task,
   sigmaNoise: number,
-  { steps = 20, lambda, zeta }: SolverOptions = {},
+  { steps, lambda, zeta }: SolverOptions = {},
 ): Solver {
   if (name === "denoise") return denoise();
+  if (name !== "diffpir") return METHODS[name](sigmaNoise, { steps, zeta });
   return diffpir({
-    steps,
+    steps: steps ?? 20,
     ...tuned(task, sigmaNoise),
     ...(lambda === undefined ? {} : { lambda }),
     ...(zeta === undefined ? {} : { zeta }),

@@ -28,9 +28,10 @@ const HELP = `proxel restore: restore pictures with a diffusion prior
 ${TASK_HELP}; estimated when left out
   --simulate         degrade the picture first, so that the truth is known and PSNR can be told
                      (noise is then 0.05, for denoise 0.1; the hole a box of a quarter of the sides)
-  --solver NAME      diffpir, or denoise: one call of the network
-                     [denoise for --task denoise, else diffpir]
-  --steps N [20]     --lambda X [1; sr: 0.5]    --zeta X [1]    of diffpir
+  --solver NAME      denoise (one call of the network), diffpir, dps, pigdm, ddnm, ddrm, dds, daps, ddiff, ddiff-hqs,
+                     diff-pnp-admm, diff-pnp-hqs [denoise for --task denoise, else diffpir]
+  --steps N          [20; dps, pigdm and the last four 40; daps 12, of three calls each]
+  --lambda X [1; sr: 0.5]    --zeta X [1; dps: 1000/steps]    of diffpir, zeta of dps too
   --seed N [0]       draws other noise
   --prior FILE       weights [those that come with the package]
   --size N           the centre N x N of the picture only

@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { lincomb } from "../kernels/lincomb.ts";
+import { rng } from "../kernels/random.ts";
+import { gaussian } from "../src/diffusion/gaussian.ts";
+import { METHOD_NAMES } from "../src/methods.ts";
+import { blur } from "../src/physics/blur.ts";
+import { restore } from "../src/solvers/solver.ts";
+import { SOLVERS, solverFor } from "../src/tasks.ts";
+import { dispose, scope } from "../src/tensor/scope.ts";
+import { relativeL2 } from "./lib/close.ts";
+import { withGpu } from "./lib/gpu.ts";
+
+withGpu();
+
+// the ablations of DDiff are there to be worse; the others must come near
+const ABLATIONS = new Set(["ddiff-hqs", "diff-pnp-admm", "diff-pnp-hqs"]);
+
+test.each(METHOD_NAMES)("%s solves a blur by its name", async (name) => {
+  const shape = [1, 16, 16, 3];
+  const { A, y, truth, denoiser } = scope(() => {
+    const A = blur(shape, { gaussian: 0.5 });
+    const truth = lincomb(0.3, rng(1).normal(shape));
+    return { A, truth, y: A.apply(truth), denoiser: gaussian({ variance: 0.09, channels: 3 }) };
+  });
+  expect(SOLVERS).toContain(name);
+  const x = await restore({ A, y, sigmaNoise: 0.1, denoiser }, solverFor(name, "deblur", 0.1));
+  const error = relativeL2(await x.read(), await truth.read());
+  console.log(`${name}: error ${error.toFixed(2)}`);
+  expect(error).toBeLessThan(ABLATIONS.has(name) ? 10 : 0.6);
+  dispose([x, y, truth, A.holds]);
+});
