@@ -3,6 +3,7 @@ import { affine, square } from "../../kernels/elementwise.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { matmul } from "../../kernels/matmul.ts";
 import { reshape } from "../../kernels/reshape.ts";
+import { transpose } from "../../kernels/transpose.ts";
 import { type LinearOperator, linear } from "../linalg/operator.ts";
 import type { OfSingular } from "../linalg/spectral.ts";
 import { type Matrix, matrix, multiplied, svd, transposed } from "../linalg/svd.ts";
@@ -20,13 +21,10 @@ function both(x: Tensor, P: Tensor, Q: Tensor, back = false): Tensor {
   const [N, H, W, C] = x.shape as [number, number, number, number];
   const [h, w] = [P, Q].map(({ shape }) => shape[back ? 1 : 0] as number) as [number, number];
   const options = { transposeA: back };
-  // the smaller result first
-  if (h * W <= H * w) {
-    const half = reshape(matmul(P, reshape(x, [N, H, W * C]), options), [N * h, W, C]);
-    return reshape(matmul(Q, half, options), [N, h, w, C]);
-  }
-  const half = reshape(matmul(Q, reshape(x, [N * H, W, C]), options), [N, H, w * C]);
-  return reshape(matmul(P, half, options), [N, h, w, C]);
+  // the second product is of the picture on its side, [N, W, C h], so that both have many columns
+  const half = transpose(matmul(P, reshape(x, [N, H, W * C]), options));
+  const whole = matmul(Q, reshape(half, [N, W, C * h]), options);
+  return reshape(transpose(reshape(whole, [N, w * C, h])), [N, h, w, C]);
 }
 
 /** The SVD of an axis, without the singular values below `least`, and the matrix that this leaves. */
