@@ -110,7 +110,7 @@ export async function reconstruct(argv: string[]): Promise<number> {
     if (!kept.data.some((v) => v !== 0)) throw new RangeError(`${path}: nothing is left to reconstruct from`);
     const whole = tensor([1, H, W, coils], k.data, "c64");
     const y = tensor([1, H, W, coils], kept.data, "c64");
-    const maps = await sensitivities(given, y, [H, W, coils]);
+    const maps = name === "rss" ? undefined : await sensitivities(given, y, [H, W, coils]);
     const operator = (samples: Float32Array): LinearOperator =>
       scope(() => mri([H, W, 2], { mask: tensor([H, W, 1], samples), ...(maps && { maps }) }));
     const [A, full] = [operator(mask), operator(all)];
