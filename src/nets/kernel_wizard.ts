@@ -4,8 +4,8 @@
  *   a = adapter(f, k)    pix2pix's U-Net of 5 levels, 4x4 convolutions of stride 2, k beside its innermost features, tanh
  *   y = u + trunk(a)     residual blocks, two pixel shuffles by 2, two convs
  * u [N, H, W, C] in [0, 1], sides multiples of 128; k [1 | N, H/128, W/128, 8 width]. Its LeakyReLUs of 0.2 work in place, so
- * what skips a level has gone through them too. Parameters have the names of GOPRO_wVAE.pth; `rename` leaves out its
- * kernel_extractor, which is of no use here.
+ * what skips a level goes through them too, which the ReLU that follows forgets. Parameters have the names of GOPRO_wVAE.pth;
+ * `rename` leaves out its kernel_extractor, which is of no use here.
  */
 import { broadcastTo } from "../../kernels/broadcast.ts";
 import { concat } from "../../kernels/concat.ts";

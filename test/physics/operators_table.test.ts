@@ -55,6 +55,8 @@ const TABLE: Record<string, () => LinearOperator> = {
   "imresize of grey": () => compose(imresize([9, 12, 1], 3), grey([9, 12, 3], { weights: "rec601" })),
   "-2 times the adjoint of a mean": () => scale(-2, H(superResolution([6, 4, 2], 2))),
   "mask above identity": () => stack(inpaint(boxMask([7, 6, 2])), scale(0.5, identity([7, 6, 2]))),
+  "complex: dust": () => onComplex(inpaint(dustMask([5, 7, 3], rng(2)))),
+  "complex: imresize 2": () => onComplex(imresize([8, 10, 2], 2)),
   "complex: Gaussian blur": () => onComplex(blur([9, 12, 2], { gaussian: 0.8 })),
 };
 
