@@ -55,9 +55,10 @@ export function ofProduct(parts: readonly LinearOperator[]): Forms {
         : y;
     const down = (v: Tensor) => inner.reduceRight((x, A) => A.apply(x), v);
     const up = (z: Tensor) => inner.reduce((v, A) => A.adjoint(v), z);
-    const { norm, prox, pinv } = P;
+    const { norm, prox, pinv, spectral } = P;
+    const root = Math.sqrt(c * t);
     return {
-      ...(norm !== undefined && { norm: norm * Math.sqrt(c * t) }),
+      ...(norm !== undefined && { norm: norm * root }),
       ...(prox && {
         prox: (v, y, rho) =>
           scope(() => {
@@ -67,6 +68,18 @@ export function ofProduct(parts: readonly LinearOperator[]): Forms {
           }),
       }),
       ...(pinv && { pinv: (y, eta) => scope(() => lincomb(1 / t, up(pinv(back(y), eta / (c * t))))) }),
+      // T^H/sqrt(t) carries P's basis V over, U/sqrt(c) its basis U; what T does not see has s = 0
+      ...(spectral && {
+        spectral: {
+          inside: (x, f) =>
+            scope(() => {
+              const Tx = down(x);
+              const z = spectral.inside(Tx, (s) => f(root * s));
+              return inner.length ? lincomb(f(0), x, 1 / t, up(lincomb(1, z, -f(0), Tx))) : z;
+            }),
+          back: (y, f) => scope(() => lincomb(Math.sqrt(c / t), up(spectral.back(back(y), (s) => s && f(root * s))))),
+        },
+      }),
     };
   }
   return {};

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { rng } from "../../kernels/random.ts";
-import { type LinearOperator, scale } from "../../src/linalg/operator.ts";
+import { compose, type LinearOperator, scale } from "../../src/linalg/operator.ts";
 import type { Spectral } from "../../src/linalg/spectral.ts";
+import { imresize } from "../../src/physics/bicubic.ts";
 import { blur } from "../../src/physics/blur.ts";
+import { grey } from "../../src/physics/colour.ts";
+import { walshSensing } from "../../src/physics/compressed_sensing.ts";
 import { superResolution } from "../../src/physics/downsample.ts";
 import { identity } from "../../src/physics/identity.ts";
 import { inpaint, randomMask } from "../../src/physics/mask.ts";
@@ -30,6 +33,16 @@ const cases: [string, () => LinearOperator][] = [
       }),
   ],
   ["a blur that loses frequencies", () => blur(shape, { uniform: [1, 2] })],
+  ["a mask of a block average", () => compose(inpaint(randomMask([6, 5, 3], rng(1))), superResolution(shape, 2))],
+  [
+    "-2 times a blur of itself times 3",
+    () => compose(scale(-2, identity(shape)), blur(shape, { uniform: [1, 2] }), scale(3, identity(shape))),
+  ],
+  ["reflected blur", () => blur(shape, { gaussian: 1.5, boundary: "reflect" })],
+  ["zero-padded blur that loses frequencies", () => blur(shape, { uniform: [1, 2], boundary: "zero" })],
+  ["imresize", () => imresize(shape, 2)],
+  ["grey", () => grey(shape)],
+  ["Walsh-Hadamard sensing", () => walshSensing([4, 8, 3], rng(1))],
   ["-3 times a block average", () => scale(-3, superResolution(shape, 2))],
 ];
 
