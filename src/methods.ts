@@ -40,7 +40,7 @@ const some = (options: MethodOptions, steps: number): number => options.steps ??
 
 export const METHODS = {
   dps: (noise, o) => dps({ steps: some(o, 40), levels: levelsFor(noise), zeta: o.zeta ?? 1000 / some(o, 40) }),
-  pigdm: (noise, o) => pigdm({ steps: some(o, 40), levels: levelsFor(noise) }),
+  pigdm: (noise, o) => pigdm({ steps: some(o, 20), levels: levelsFor(noise) }),
   ddnm: (noise, o) => ddnm({ steps: some(o, 20), levels: levelsFor(noise), eta: 1 }),
   ddrm: (noise, o) => ddrm({ steps: some(o, 20), levels: levelsFor(noise) }),
   dds: (noise, o) => dds({ steps: some(o, 20), levels: levelsFor(noise) }),
@@ -51,7 +51,8 @@ export const METHODS = {
     return daps({ steps: some(o, 12), calls: 3, iterations: 20, tau, rate, sigmaMax: 10, sigmaMin });
   },
   ddiff: (noise, o) => ddiff(ddiffFor(noise, some(o, 40))),
-  "ddiff-hqs": (noise, o) => ddiffHqs(ddiffFor(noise, some(o, 40))),
+  // no dual variable keeps what a step has won, so steps are three times as long
+  "ddiff-hqs": (noise, o) => ddiffHqs({ ...ddiffFor(noise, some(o, 40)), gamma: 1440 / some(o, 40) }),
   "diff-pnp-admm": (noise, o) => diffPnpAdmm(ddiffSteps(noise, some(o, 40))),
   "diff-pnp-hqs": (noise, o) => diffPnpHqs(ddiffSteps(noise, some(o, 40))),
 } as const satisfies Record<string, Method>;

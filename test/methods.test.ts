@@ -12,8 +12,8 @@ import { withGpu } from "./lib/gpu.ts";
 
 withGpu();
 
-// the ablations of DDiff are there to be worse; the others must come near
-const ABLATIONS = new Set(["ddiff-hqs", "diff-pnp-admm", "diff-pnp-hqs"]);
+// without noise put back the network soon sees what it was not trained on; the others must come near
+const LOST = new Set(["diff-pnp-admm", "diff-pnp-hqs"]);
 
 test.each(METHOD_NAMES)("%s solves a blur by its name", async (name) => {
   const shape = [1, 16, 16, 3];
@@ -26,6 +26,6 @@ test.each(METHOD_NAMES)("%s solves a blur by its name", async (name) => {
   const x = await restore({ A, y, sigmaNoise: 0.1, denoiser }, solverFor(name, "deblur", 0.1));
   const error = relativeL2(await x.read(), await truth.read());
   console.log(`${name}: error ${error.toFixed(2)}`);
-  expect(error).toBeLessThan(ABLATIONS.has(name) ? 10 : 0.6);
+  expect(error).toBeLessThan(LOST.has(name) ? 10 : 0.6);
   dispose([x, y, truth, A.holds]);
 });

@@ -30,7 +30,7 @@ ${TASK_HELP}; estimated when left out
                      (noise is then 0.05, for denoise 0.1; the hole a box of a quarter of the sides)
   --solver NAME      denoise (one call of the network), diffpir, dps, pigdm, ddnm, ddrm, dds, daps, ddiff, ddiff-hqs,
                      diff-pnp-admm, diff-pnp-hqs [denoise for --task denoise, else diffpir]
-  --steps N          [20; dps, pigdm and the last four 40; daps 12, of three calls each]
+  --steps N          [20; dps and the last four 40; daps 12, of three calls each]
   --lambda X [1; sr: 0.5]    --zeta X [1; dps: 1000/steps]    of diffpir, zeta of dps too
   --seed N [0]       draws other noise
   --prior FILE       weights [those that come with the package]
