@@ -3,20 +3,29 @@
  * a thousand steps at 256 x 256 and noise .05, stands in each solver's presets.
  */
 import { karras, type Levels } from "./diffusion/schedules.ts";
+import { cm4ir } from "./solvers/cm4ir.ts";
 import { daps } from "./solvers/daps.ts";
 import { ddiff, ddiffHqs } from "./solvers/ddiff.ts";
 import { ddnm } from "./solvers/ddnm.ts";
 import { ddrm } from "./solvers/ddrm.ts";
 import { dds } from "./solvers/dds.ts";
 import { diffPnpAdmm, diffPnpHqs } from "./solvers/diff_pnp.ts";
+import { dpir } from "./solvers/dpir.ts";
 import { dps } from "./solvers/dps.ts";
+import { latino } from "./solvers/latino.ts";
 import { pigdm } from "./solvers/pigdm.ts";
+import { pnpAdmm } from "./solvers/pnp_admm.ts";
+import { pnpEdm } from "./solvers/pnp_edm.ts";
+import { pnpGd } from "./solvers/pnp_gd.ts";
+import { redDiff } from "./solvers/red_diff.ts";
 import type { Solver } from "./solvers/solver.ts";
 
 export interface MethodOptions {
   steps?: number | undefined;
   /** Of dps: its step down the misfit. */
   zeta?: number | undefined;
+  /** Of pnp-edm: with more than one, its last iterates are wanted, not their mean. */
+  samples?: number | undefined;
 }
 type Method = (sigmaNoise: number, options: MethodOptions) => Solver;
 
@@ -38,6 +47,10 @@ const ddiffFor = (noise: number, steps: number) => ({ ...ddiffSteps(noise, steps
 
 const some = (options: MethodOptions, steps: number): number => options.steps ?? steps;
 
+/** From 999 down to 124, as LATINO's eight are. */
+const evenTimes = (steps: number): number[] =>
+  Array.from({ length: steps }, (_, i) => Math.round(999 - (875 * i) / Math.max(1, steps - 1)));
+
 export const METHODS = {
   dps: (noise, o) => dps({ steps: some(o, 40), levels: levelsFor(noise), zeta: o.zeta ?? 1000 / some(o, 40) }),
   pigdm: (noise, o) => pigdm({ steps: some(o, 20), levels: levelsFor(noise) }),
@@ -55,6 +68,20 @@ export const METHODS = {
   "ddiff-hqs": (noise, o) => ddiffHqs({ ...ddiffFor(noise, some(o, 40)), gamma: 1440 / some(o, 40) }),
   "diff-pnp-admm": (noise, o) => diffPnpAdmm(ddiffSteps(noise, some(o, 40))),
   "diff-pnp-hqs": (noise, o) => diffPnpHqs(ddiffSteps(noise, some(o, 40))),
+  "pnp-gd": (_, o) => pnpGd({ steps: some(o, 40), lr: 2 / some(o, 40) }),
+  "pnp-admm": (noise, o) => pnpAdmm({ steps: some(o, 30), sigmaEnd: noise }),
+  dpir: (_, o) => dpir({ steps: some(o, 8) }),
+  "red-diff": (_, o) => redDiff({ steps: some(o, 60), lr: 0.05 }),
+  // half the draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho: 95 calls
+  "pnp-edm": (noise, o) => {
+    const steps = some(o, 12);
+    const [rho, rhoMin, burnIn] = [10, Math.max(0.05, noise), Math.floor(steps / 2)];
+    const estimate = (o.samples ?? 1) > 1 ? "sample" : "mean";
+    const decay = (rhoMin / rho) ** (1 / Math.max(1, burnIn));
+    return pnpEdm({ steps, rho, decay, rhoMin, burnIn, gridSteps: 20, estimate });
+  },
+  cm4ir: (_, o) => cm4ir({ steps: some(o, 4), first: 150, gamma: 0.05 }),
+  latino: (_, o) => latino({ times: evenTimes(some(o, 8)), lastData: true }),
 } as const satisfies Record<string, Method>;
 
 export type MethodName = keyof typeof METHODS;

@@ -72,6 +72,7 @@ export interface SolverOptions {
   steps?: number | undefined;
   lambda?: number | undefined;
   zeta?: number | undefined;
+  samples?: number | undefined;
 }
 
 /**
@@ -88,10 +89,10 @@ export function solverFor(
   name: SolverName,
   task: Task,
   sigmaNoise: number,
-  { steps, lambda, zeta }: SolverOptions = {},
+  { steps, lambda, zeta, samples }: SolverOptions = {},
 ): Solver {
   if (name === "denoise") return denoise();
-  if (name !== "diffpir") return METHODS[name](sigmaNoise, { steps, zeta });
+  if (name !== "diffpir") return METHODS[name](sigmaNoise, { steps, zeta, samples });
   return diffpir({
     steps: steps ?? 20,
     ...tuned(task, sigmaNoise),

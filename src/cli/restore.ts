@@ -29,10 +29,13 @@ ${TASK_HELP}; estimated when left out
   --simulate         degrade the picture first, so that the truth is known and PSNR can be told
                      (noise is then 0.05, for denoise 0.1; the hole a box of a quarter of the sides)
   --solver NAME      denoise (one call of the network), diffpir, dps, pigdm, ddnm, ddrm, dds, daps, ddiff, ddiff-hqs,
-                     diff-pnp-admm, diff-pnp-hqs [denoise for --task denoise, else diffpir]
-  --steps N          [20; dps and the last four 40; daps 12, of three calls each]
+                     diff-pnp-admm, diff-pnp-hqs, pnp-gd, pnp-admm, dpir, red-diff, pnp-edm, cm4ir, latino
+                     [denoise for --task denoise, else diffpir]
+  --steps N          [20; dps, ddiff*, diff-pnp-* and pnp-gd 40; pnp-admm 30; red-diff 60; dpir and latino 8;
+                     cm4ir 4; of several calls each: daps 12, pnp-edm 12]
   --lambda X [1; sr: 0.5]    --zeta X [1; dps: 1000/steps]    of diffpir, zeta of dps too
   --seed N [0]       draws other noise
+  --samples N        the mean of N draws, and in OUT.std.png their deviation: white where it is a quarter of the range
   --prior FILE       weights [those that come with the package]
   --size N           the centre N x N of the picture only
   --piece N          restore in overlapping pieces of at most N pixels a side
@@ -51,6 +54,7 @@ export async function restore(argv: string[]): Promise<number> {
       steps: { type: "string" },
       lambda: { type: "string" },
       zeta: { type: "string" },
+      samples: { type: "string" },
       prior: { type: "string" },
       piece: { type: "string" },
     },
@@ -73,6 +77,7 @@ export async function restore(argv: string[]): Promise<number> {
     steps: number(values, "steps", { min: 1, whole: true }),
     lambda: number(values, "lambda", { above: 0 }),
     zeta: number(values, "zeta", { min: 0 }),
+    samples: number(values, "samples", { min: 1, whole: true }),
   };
   const options = await taskOptions(values, task);
   const many = positionals.length > 1 || !extname(out) || isFolder(out);
@@ -87,6 +92,7 @@ export async function restore(argv: string[]): Promise<number> {
   for (const [i, path] of positionals.entries()) {
     const output = outputs[i] as string;
     await checkTarget(output, { force: values.force ?? false });
+    if ((settings.samples ?? 1) > 1) await checkTarget(deviationOf(output), { force: values.force ?? false });
     const whole = await readInput(path);
     const picture = size === undefined ? whole : centreCrop(whole, size);
     inputs.push({ path, output, picture, mask: maskFor(options.mask, picture, whole) });
@@ -113,10 +119,16 @@ export async function restore(argv: string[]): Promise<number> {
       if (job.estimated) console.error(`${path}: noise estimated at ${job.noise.toFixed(4)}; --noise says otherwise`);
       const solverOf = (sigmaNoise: number) => solverFor(name, task, sigmaNoise, settings);
       steps ||= solverOf(2 * job.noise).steps;
-      const result = await solve(job, solverOf, denoiser, { seed, signal, label: basename(path) });
-      const { picture, setupSeconds: setup, ...figures } = result;
+      const result = await solve(job, solverOf, denoiser, {
+        seed,
+        signal,
+        label: basename(path),
+        samples: settings.samples,
+      });
+      const { picture, deviation, setupSeconds: setup, ...figures } = result;
       if (!images.length) setupSeconds += setup;
       await writePicture(output, picture, { force: values.force ?? false });
+      if (deviation) await writePicture(deviationOf(output), deviation, { force: values.force ?? false });
       const { width, height } = picture;
       images.push({ input: path, output, width, height, noise: job.noise, noiseSigned: 2 * job.noise, ...figures });
       console.error(line(path, output, task, figures));
@@ -139,6 +151,9 @@ export async function restore(argv: string[]): Promise<number> {
   }
 }
 
+/** Where the deviation of several draws goes: a.jpg to a.std.png. */
+const deviationOf = (output: string): string => `${output.slice(0, -extname(output).length)}.std.png`;
+
 /** The mask of the whole picture serves its centre too. */
 function maskFor(mask: Mask | undefined, picture: Picture, whole: Picture): Mask | undefined {
   if (!mask || picture === whole || mask.width !== whole.width || mask.height !== whole.height) return mask;
@@ -146,7 +161,7 @@ function maskFor(mask: Mask | undefined, picture: Picture, whole: Picture): Mask
   return centreCrop({ width, height, channels: 1, bits: 8, data: Float32Array.from(mask.data) }, picture.width);
 }
 
-type Figures = Omit<Outcome, "picture" | "setupSeconds">;
+type Figures = Omit<Outcome, "picture" | "deviation" | "setupSeconds">;
 type Row = Figures & {
   input: string;
   output: string;

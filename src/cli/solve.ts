@@ -1,4 +1,6 @@
+import { affine } from "../../kernels/elementwise.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
+import { mean } from "../../kernels/reduce.ts";
 import type { LoadedDenoiser } from "../catalogue.ts";
 import type { Denoiser } from "../diffusion/denoiser.ts";
 import { gpu } from "../gpu/open.ts";
@@ -6,14 +8,20 @@ import { type Picture, toGrey } from "../io/picture.ts";
 import { psnr8 } from "../metrics/psnr.ts";
 import { ssim } from "../metrics/ssim.ts";
 import type { Job } from "../pieces.ts";
+import { posterior } from "../solvers/posterior.ts";
 import { restore, run, type Solver } from "../solvers/solver.ts";
 import { type Prepared, residual } from "../tasks.ts";
 import { dispose, scope } from "../tensor/scope.ts";
-import { tensor } from "../tensor/tensor.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { progress } from "./progress.ts";
 
 export interface Outcome {
+  /** With several samples, their mean. */
   picture: Picture;
+  /** Their standard deviation: white where it is a quarter of the range. */
+  deviation?: Picture;
+  /** Its mean over the picture, in 0..1 units. */
+  std?: number;
   /** Seconds of solving, without opening, loading and compiling. */
   seconds: number;
   setupSeconds: number;
@@ -33,6 +41,8 @@ interface Run {
   seed: number;
   signal: AbortSignal;
   label: string;
+  /** So many draws at once. */
+  samples?: number | undefined;
 }
 
 const round = (x: number, digits: number): number => Number(x.toFixed(digits));
@@ -42,9 +52,14 @@ export async function solve(
   job: Job,
   solverOf: (sigmaNoise: number) => Solver,
   denoiser: LoadedDenoiser,
-  { seed, signal, label }: Run,
+  { seed, signal, label, samples = 1 }: Run,
 ): Promise<Outcome> {
   const { truth, shown, count } = job;
+  if (samples > 1 && count > 1)
+    throw new RangeError(
+      `--samples: ${label} is restored in ${count} pieces; take a smaller picture, or its centre by --size`,
+    );
+  let spread: Pick<Outcome, "deviation" | "std"> = {};
   if (count > 1) console.error(`${label}: ${shown.width}x${shown.height} in ${count} pieces of ${job.side.join("x")}`);
   const setup = performance.now();
   let setupSeconds = 0;
@@ -66,9 +81,10 @@ export async function solve(
         }
         bar ??= progress(label, solver.steps * count);
         const began = performance.now();
-        const x = await restore({ A, y, sigmaNoise, denoiser }, solver, {
+        const drawn = await restore({ A, y, sigmaNoise, denoiser }, solver, {
           seed,
           signal,
+          ...(samples > 1 && { samples }),
           onStep(step) {
             [nfe, nbe] = [step.nfe, step.nbe];
             bar?.update(i * step.steps + step.i + 1);
@@ -77,6 +93,12 @@ export async function solve(
         await gpu().idle();
         seconds += (performance.now() - began) / 1000;
         signal.throwIfAborted();
+        const { mean: x, ...rest } = samples > 1 ? summary(drawn) : { mean: drawn };
+        if ("shown" in rest) {
+          const [average] = await rest.average.read();
+          spread = { deviation: await prepared.finish(rest.shown), std: round((average as number) / 2, 5) };
+          dispose([drawn, rest]);
+        }
         job.put(i, await prepared.finish(x));
         misfit += (await residual(prepared, x)) ** 2 * prepared.known;
         known += prepared.known;
@@ -93,6 +115,7 @@ export async function solve(
   const against = (p: Picture) => (truth ? round(psnr8(p.data, truth.data), 3) : null);
   return {
     picture,
+    ...spread,
     seconds: round(seconds, 3),
     setupSeconds: round(setupSeconds, 3),
     nfe,
@@ -108,6 +131,13 @@ export async function solve(
     residual: round(Math.sqrt(misfit / known), 5),
   };
 }
+
+/** Of several draws: the mean, the deviation as a picture in [-1, 1], and its average. */
+const summary = (drawn: Tensor) =>
+  scope(() => {
+    const { mean: centre, std } = posterior(drawn);
+    return { mean: centre, shown: affine(std, 4, -1), average: mean(std) };
+  });
 
 /**
  * Compiles what a run will need, cheaply: one step of the solver at full size with a network that does nothing, since
