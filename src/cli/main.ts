@@ -16,6 +16,10 @@ const COMMANDS: Record<string, [about: string, load: () => Promise<Command>]> = 
     async () => (await import("./reconstruct.ts")).reconstruct,
   ],
   degrade: ["make the measurement that restore undoes", async () => (await import("./degrade.ts")).degrade],
+  eval: [
+    "every solver on every task on a folder of pictures, as a table",
+    async () => (await import("./eval.ts")).evaluation,
+  ],
   sample: ["draw pictures from the prior", async () => (await import("./sample.ts")).sample],
   train: ["train a prior on your pictures", async () => (await import("./train.ts")).train],
   weights: [

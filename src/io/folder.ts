@@ -21,7 +21,7 @@ interface FolderOptions {
 }
 
 /** Mean of blocks of n by n pixels; what does not fill a block is left off. */
-function shrunk(p: Picture, n: number): Picture {
+export function shrunk(p: Picture, n: number): Picture {
   const [width, height] = [Math.floor(p.width / n), Math.floor(p.height / n)];
   if (n === 1 || width < 1 || height < 1) return p;
   const data = new Float32Array(width * height * p.channels);

@@ -1,0 +1,115 @@
+/** The page of an evaluation: for each task its table, quality against time, and the pictures side by side. */
+import { escaped, timePlot } from "./eval_plot.ts";
+import type { Row } from "./eval_rows.ts";
+import { type Cell, figuresOf, isBest, printed } from "./eval_summary.ts";
+
+export interface PageTask {
+  name: string;
+  about: string;
+}
+
+export interface Report {
+  title: string;
+  /** What holds for all rows, in words. */
+  facts: readonly string[];
+  tasks: readonly PageTask[];
+  solvers: readonly string[];
+  pictures: readonly string[];
+  cells: readonly Cell[];
+  rows: readonly Row[];
+  /** Where the pictures of a run lie, from the page. */
+  path(picture: string, task: string, what: string): string;
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --ink: #1d2230; --pale: #667; --paper: #fbfaf7; --line: #d9d6cf; --mark: #1f6feb; --best: #e6f0e2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e4e0; --pale: #9a9ca5; --paper: #16181d; --line: #343740; --mark: #6ea8fe; --best: #21361f; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 76rem; font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.75rem 0 0; }
+p { margin: .25rem 0 .9rem; color: var(--pale); max-width: 60rem; }
+nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; } a { color: var(--mark); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .8rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; color: var(--pale); } th:first-child, td:first-child { text-align: left; }
+td .interval { color: var(--pale); font-size: .85em; } td.best { font-weight: 650; background: var(--best); }
+td.failed { color: #c33; white-space: normal; text-align: left; }
+svg { display: block; width: 100%; max-width: 35rem; margin: 1rem 0; } svg text { font-size: 11px; fill: var(--pale); }
+svg .name { fill: var(--ink); } svg circle { fill: var(--mark); } svg path { fill: none; stroke: var(--line); }
+svg .axis { stroke: var(--pale); } svg .whisker { stroke: var(--mark); stroke-width: 1.5; opacity: .55; } svg .lead { stroke: var(--pale); }
+.pictures th { position: sticky; top: 0; background: var(--paper); font-size: .85rem; text-align: left; }
+.pictures td { border: 0; padding: 0 .5rem .7rem 0; text-align: left; font-size: .78rem; color: var(--pale); vertical-align: top; }
+.pictures img { display: block; width: 8rem; height: auto; image-rendering: pixelated; background: var(--line); }
+details summary { cursor: pointer; color: var(--pale); margin: .5rem 0; }
+`;
+
+/** A page by itself but for the pictures beside it: no script, no address of elsewhere. */
+export function page(report: Report): string {
+  const { title, facts, tasks } = report;
+  const found = tasks.filter(({ name }) => report.cells.some(({ task }) => task === name));
+  return [
+    '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">',
+    `<title>${escaped(title)}</title>\n<style>${STYLE}</style>`,
+    `<h1>${escaped(title)}</h1>`,
+    ...facts.map((fact) => `<p>${escaped(fact)}</p>`),
+    found.length > 1
+      ? `<nav>${found.map(({ name }) => `<a href="#${escaped(name)}">${escaped(name)}</a>`).join("")}</nav>`
+      : "",
+    ...found.map((task) => section(report, task)),
+    "</html>\n",
+  ].join("\n");
+}
+
+function section(report: Report, { name, about }: PageTask): string {
+  const own = report.cells.filter(({ task }) => task === name);
+  return [
+    `<section id="${escaped(name)}">\n<h2>${escaped(name)}</h2>\n<p>${escaped(about)}.</p>`,
+    table(own),
+    timePlot(own, `${name}: PSNR against time`),
+    gallery(report, name),
+    "</section>",
+  ].join("\n");
+}
+
+function table(cells: readonly Cell[]): string {
+  const shown = figuresOf(cells);
+  const head = shown.map(({ title, unit }) => `<th>${title}${unit ? ` (${unit})` : ""}</th>`).join("");
+  const lines = cells.map((cell) => {
+    const figures = shown.map((f) => {
+      const [mean, interval] = printed(cell.figures[f.key], f.digits).split(" ± ");
+      const more = interval === undefined ? "" : ` <span class="interval">± ${interval}</span>`;
+      return `<td${isBest(cell, cells, f) ? ' class="best"' : ""}>${mean}${more}</td>`;
+    });
+    const failed = cell.failed ? `<td class="failed">${cell.failed} failed: ${escaped(cell.error ?? "")}</td>` : "";
+    return `<tr><td>${escaped(cell.solver)}</td>${figures.join("")}<td>${cell.pictures}</td>${failed}</tr>`;
+  });
+  return `<div class="wide"><table><tr><th>solver</th>${head}<th>pictures</th></tr>\n${lines.join("\n")}</table></div>`;
+}
+
+/** Pictures shown at once; the others wait behind a line. */
+const OPEN = 6;
+
+function gallery({ pictures, rows, solvers, path }: Report, task: string): string {
+  const own = rows.filter((row) => row.task === task && row.error === undefined);
+  const columns = solvers.filter((solver) => own.some((row) => row.solver === solver));
+  const lines = pictures
+    .filter((picture) => own.some((row) => row.picture === picture))
+    .map((picture) => {
+      const image = (what: string, under: string) =>
+        `<td><img loading="lazy" src="${escaped(path(picture, task, what))}" alt="${escaped(`${picture}, ${what}`)}">${escaped(under)}</td>`;
+      const cells = columns.map((solver) => {
+        const row = own.find((row) => row.picture === picture && row.solver === solver);
+        const psnr = row?.psnr === null ? "equal" : `${row?.psnr.toFixed(2)} dB`;
+        return row ? image(solver, psnr + (row.lpips === null ? "" : `, LPIPS ${row.lpips.toFixed(3)}`)) : "<td></td>";
+      });
+      return `<tr>${image("truth", picture)}${image("measured", "")}${cells.join("")}</tr>`;
+    });
+  if (!lines.length) return "";
+  const head = ["truth", "measured", ...columns].map((name) => `<th>${escaped(name)}</th>`).join("");
+  const rest = lines.slice(OPEN);
+  const block = (body: readonly string[]) =>
+    `<div class="wide"><table class="pictures"><tr>${head}</tr>\n${body.join("\n")}</table></div>`;
+  const more = rest.length ? `<details><summary>${rest.length} more</summary>${block(rest)}</details>` : "";
+  return block(lines.slice(0, OPEN)) + more;
+}
