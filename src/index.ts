@@ -10,6 +10,7 @@ export { precondition } from "./diffusion/precondition.ts";
 export { unitRange } from "./diffusion/unit_range.ts";
 export { velocity } from "./diffusion/velocity.ts";
 export { GpuError, ProxelError, ShaderError, ShapeError, WeightsError } from "./errors.ts";
+export { type LoadedLpips, loadLpips } from "./eval_weights.ts";
 export { type Gpu, gpu, type OpenOptions, openGpu } from "./gpu/open.ts";
 export { examine, type Identified, loadTensors } from "./identify.ts";
 export { readImage, writeImage } from "./io/image.ts";
