@@ -6,19 +6,23 @@ import { karras, type Levels } from "./diffusion/schedules.ts";
 import { cm4ir } from "./solvers/cm4ir.ts";
 import { daps } from "./solvers/daps.ts";
 import { ddiff, ddiffHqs } from "./solvers/ddiff.ts";
+import { ddim } from "./solvers/ddim.ts";
 import { ddnm } from "./solvers/ddnm.ts";
+import { ddpm } from "./solvers/ddpm.ts";
 import { ddrm } from "./solvers/ddrm.ts";
 import { dds } from "./solvers/dds.ts";
 import { diffPnpAdmm, diffPnpHqs } from "./solvers/diff_pnp.ts";
 import { dpir } from "./solvers/dpir.ts";
 import { dps } from "./solvers/dps.ts";
+import { edm } from "./solvers/edm.ts";
 import { latino } from "./solvers/latino.ts";
+import { pc } from "./solvers/pc.ts";
 import { pigdm } from "./solvers/pigdm.ts";
 import { pnpAdmm } from "./solvers/pnp_admm.ts";
 import { pnpEdm } from "./solvers/pnp_edm.ts";
 import { pnpGd } from "./solvers/pnp_gd.ts";
 import { redDiff } from "./solvers/red_diff.ts";
-import type { Solver } from "./solvers/solver.ts";
+import type { Sampling, Solver } from "./solvers/solver.ts";
 
 export interface MethodOptions {
   steps?: number | undefined;
@@ -72,7 +76,7 @@ export const METHODS = {
   "pnp-admm": (noise, o) => pnpAdmm({ steps: some(o, 30), sigmaEnd: noise }),
   dpir: (_, o) => dpir({ steps: some(o, 8) }),
   "red-diff": (_, o) => redDiff({ steps: some(o, 60), lr: 0.05 }),
-  // half the draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho: 95 calls
+  // half the draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho: 92 calls
   "pnp-edm": (noise, o) => {
     const steps = some(o, 12);
     const [rho, rhoMin, burnIn] = [10, Math.max(0.05, noise), Math.floor(steps / 2)];
@@ -86,3 +90,11 @@ export const METHODS = {
 
 export type MethodName = keyof typeof METHODS;
 export const METHOD_NAMES = Object.keys(METHODS) as MethodName[];
+
+/** The samplers of the prior that people name. */
+export const SAMPLERS = {
+  edm: (steps = 18) => edm({ steps }),
+  ddim: (steps = 50) => ddim({ steps, clip: true }),
+  ddpm: (steps = 250) => ddpm({ steps, clip: true }),
+  pc: (steps = 250) => pc({ steps }),
+} as const satisfies Record<string, (steps?: number) => Solver<Sampling>>;

@@ -1,9 +1,9 @@
 import { gpu, openGpu } from "../gpu/open.ts";
 import { contactSheet } from "../io/contact_sheet.ts";
 import { type Picture, writePicture } from "../io/picture.ts";
-import { edm } from "../solvers/edm.ts";
+import { SAMPLERS } from "../methods.ts";
 import { restore } from "../solvers/solver.ts";
-import { checkTarget, number, parse } from "./options.ts";
+import { checkTarget, number, oneOf, parse } from "./options.ts";
 import { openPrior } from "./prior.ts";
 import { interruptible, progress } from "./progress.ts";
 
@@ -11,13 +11,16 @@ const HELP = `proxel sample: draw pictures from the prior
 
   proxel sample [-n N] [--size N] [options] -o OUT.png
 
-  -n, --count N [4]   --size N [64]   --steps N [18]   (EDM's Heun sampler: 2 N - 1 calls)   --seed N [0]
+  -n, --count N [4]   --size N [64]   --seed N [0]
+  --solver NAME      edm (Heun's: 2 N - 1 calls), ddim, ddpm, or pc (2 N calls) [edm]
+  --steps N          [edm 18, ddim 50, ddpm and pc 250]
   --prior FILE   -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
 
 export async function sample(argv: string[]): Promise<number> {
   const { values } = parse(argv, {
     count: { type: "string", short: "n" },
     size: { type: "string" },
+    solver: { type: "string" },
     steps: { type: "string" },
     seed: { type: "string" },
     prior: { type: "string" },
@@ -34,7 +37,9 @@ export async function sample(argv: string[]): Promise<number> {
   if (!out) throw new TypeError("say where the pictures go: -o OUT.png");
   const count = number(values, "count", { min: 1, whole: true }) ?? 4;
   const size = number(values, "size", { min: 8, whole: true }) ?? 64;
-  const steps = number(values, "steps", { min: 2, whole: true }) ?? 18;
+  const name = oneOf("--solver", values.solver ?? "edm", Object.keys(SAMPLERS) as (keyof typeof SAMPLERS)[]);
+  const solver = SAMPLERS[name](number(values, "steps", { min: 2, whole: true }));
+  const { steps } = solver;
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   await checkTarget(out, { force: values.force ?? false });
 
@@ -45,7 +50,7 @@ export async function sample(argv: string[]): Promise<number> {
   try {
     const began = performance.now();
     let [nfe, nbe] = [0, 0];
-    const x = await restore({ denoiser, shape: [count, size, size, 3] }, edm({ steps }), {
+    const x = await restore({ denoiser, shape: [count, size, size, 3] }, solver, {
       seed,
       signal,
       onStep(step) {
@@ -80,7 +85,7 @@ export async function sample(argv: string[]): Promise<number> {
     if (values.json)
       console.log(
         JSON.stringify({
-          solver: "edm",
+          solver: name,
           steps,
           seed,
           count,

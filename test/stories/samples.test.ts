@@ -58,3 +58,26 @@ test.each(["pnp-gd", "pnp-admm", "dpir", "red-diff", "pnp-edm", "cm4ir", "latino
   console.log(`${name}: ${told.psnrMeasurement} -> ${told.psnr} dB, ${told.nfe} calls, ${told.seconds} s`);
   expect([told.solver, told.psnr > 15]).toEqual([name, true]);
 });
+
+test("the prior's samplers by name", async () => {
+  const dir = folder();
+  for (const name of ["edm", "ddim", "ddpm", "pc"]) {
+    const out = join(dir, `${name}.png`);
+    const ran = await proxel(
+      "sample",
+      "-n",
+      "1",
+      "--size",
+      "16",
+      "--solver",
+      name,
+      "--steps",
+      "3",
+      "-o",
+      out,
+      "--json",
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    expect([json(ran).solver, json(ran).steps]).toEqual([name, 3]);
+  }
+});
