@@ -1,12 +1,18 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { network } from "../src/architectures.ts";
 import { loadLpips } from "../src/eval_weights.ts";
+import { examine, loadTensors, settled } from "../src/identify.ts";
 import { type LpipsNet, lpips, lpipsName } from "../src/metrics/lpips.ts";
+import { LPIPS } from "../src/recognise_others.ts";
+import { dispose } from "../src/tensor/scope.ts";
 import { tensor } from "../src/tensor/tensor.ts";
+import { openWeights } from "../src/weights/open.ts";
 import { formatSafetensors } from "../src/weights/safetensors.ts";
 import { expectClose } from "./lib/close.ts";
 import { folder } from "./lib/command.ts";
+import { shared } from "./lib/golden.ts";
 import { evaluate, withGpu } from "./lib/gpu.ts";
 import { seeded, seededParameter } from "./lib/seeded.ts";
 
@@ -60,4 +66,40 @@ test("one whole file, and a trunk with its heads, measure the same", async () =>
   const other = write(join(dir, "other.safetensors"), part(numbers("alex"), true));
   await expect(loadLpips([trunk, other])).rejects.toThrow(/a trunk and the heads for it, got squeeze and alex/);
   await expect(loadLpips([])).rejects.toThrow(/got no file/);
+});
+
+/** NHWC to NCHW. */
+const planes = (data: Float32Array, [H, W]: readonly [number, number]) =>
+  Float32Array.from(data, (_, i) => data[(i % (H * W)) * 3 + Math.floor(i / (H * W))] as number);
+
+test("the file runs as the published module does: in0 and in1, NCHW, to [N, 1, 1, 1]", async () => {
+  const values = numbers("squeeze");
+  const path = write(join(folder(), "whole.safetensors"), values);
+  const file = await openWeights(path);
+  const found = await examine(file);
+  expect(found).toMatchObject({ architecture: LPIPS, config: { net: "squeeze" } });
+  const params = await loadTensors(file, found);
+  await file.close();
+  const [a, b] = [seeded("a", 34 * 40 * 3), seeded("b", 34 * 40 * 3)];
+  const { y, d } = await evaluate(() => {
+    const in1 = { shape: [1, 3, 34, 40], data: planes(b, [34, 40]) };
+    const y = settled(found, path).forward(
+      params,
+      tensor([1, 3, 34, 40], planes(a, [34, 40])),
+      new Map([["in1", in1]]),
+    );
+    expect(y.shape).toEqual([1, 1, 1, 1]);
+    const shape = [1, 34, 40, 3];
+    return { y, d: lpips({ net: "squeeze" }).apply(params, tensor(shape, a), tensor(shape, b)) };
+  });
+  expectClose(y, d, { l2: 1e-6 });
+  dispose(params);
+  expect(() => network(LPIPS, { net: "vgg", trunk: false })).toThrow(/heads for vgg alone; LPIPS needs the trunk too/);
+});
+
+const heads = shared("data/weights/lpips_lin_v01_squeeze.safetensors");
+test.skipIf(!heads)("the published heads go with a trunk", async () => {
+  const trunk = write(join(folder(), "trunk.safetensors"), part(numbers("squeeze"), false), torchvision);
+  using judge = await loadLpips([trunk, heads as string]);
+  expect(judge.net).toBe("squeeze");
 });

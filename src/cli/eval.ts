@@ -199,6 +199,7 @@ async function contest(plan: Plan, journal: Journal, bar: Progress, given: Given
           tell(note);
         }
       }
+      await report(plan.out, journal, pairs); // so that a long evaluation can be looked at
     }
   } catch (error) {
     if (!given.signal.aborted) throw error;
@@ -207,7 +208,8 @@ async function contest(plan: Plan, journal: Journal, bar: Progress, given: Given
 }
 
 async function prepared(path: string, { shrink, size }: Plan): Promise<Picture> {
-  const small = shrunk(toRgb(await readPicture(path)), shrink);
+  const { alpha: _, ...opaque } = await readPicture(path);
+  const small = shrunk(toRgb(opaque), shrink);
   return size === undefined ? small : centreCrop(small, size);
 }
 
