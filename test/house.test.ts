@@ -19,7 +19,10 @@ const FLOORS: readonly (readonly [floor: number, paths: RegExp])[] = [
   [6, /^src\/(diffusion|nets|physics)\//],
   [7, /^src\/(solvers|metrics)\//],
   [8, /^src\/train\//],
-  [9, /^src\/(architectures(_[a-z]+)?|catalogue|denoisers|eval_[a-z]+|identify|methods|pieces|presets|recognise(_[a-z_]+)?|tasks)\.ts$/],
+  [
+    9,
+    /^src\/(architectures(_[a-z]+)?|catalogue|denoisers|eval_[a-z]+|identify|methods|pieces|presets|recognise(_[a-z_]+)?|tasks)\.ts$/,
+  ],
   [10, /^src\/index\.ts$/],
   [11, /^src\/(cli|web)\//],
   [12, /^(src\/build|bench|test)\//],

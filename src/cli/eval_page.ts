@@ -36,7 +36,7 @@ th { font-weight: 600; color: var(--pale); } th:first-child, td:first-child { te
 td .interval { color: var(--pale); font-size: .85em; } td.best { font-weight: 650; background: var(--best); }
 td.failed { color: #c33; white-space: normal; text-align: left; }
 svg { display: block; width: 100%; max-width: 35rem; margin: 1rem 0; } svg text { font-size: 11px; fill: var(--pale); }
-svg .name { fill: var(--ink); } svg circle { fill: var(--mark); } svg path { fill: none; stroke: var(--line); }
+svg .name { fill: var(--ink); } svg circle { fill: var(--mark); } svg .below { fill: none; stroke: var(--mark); } svg path { fill: none; stroke: var(--line); }
 svg .axis { stroke: var(--pale); } svg .whisker { stroke: var(--mark); stroke-width: 1.5; opacity: .55; } svg .lead { stroke: var(--pale); }
 .pictures th { position: sticky; top: 0; background: var(--paper); font-size: .85rem; text-align: left; }
 .pictures td { border: 0; padding: 0 .5rem .7rem 0; text-align: left; font-size: .78rem; color: var(--pale); vertical-align: top; }

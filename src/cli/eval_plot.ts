@@ -2,6 +2,8 @@
 import type { Cell } from "./eval_summary.ts";
 
 const [WIDTH, HEIGHT] = [560, 300];
+/** How far below the best the axis goes, in dB. */
+const DEEPEST = 10;
 const BOX = { left: 52, right: 92, top: 14, bottom: 40 };
 
 /** Round numbers in a range: 1, 2 and 5 times powers of ten; more where that is narrow, fewer where it is wide. */
@@ -55,7 +57,9 @@ export function timePlot(cells: readonly Cell[], title: string): string {
   );
   if (points.length < 2) return "";
   const [t0, t1] = [Math.min(...points.map(({ t }) => t)) / 1.25, Math.max(...points.map(({ t }) => t)) * 1.25];
-  const [q0, q1] = [Math.min(...points.map(({ q }) => q)) - 0.5, Math.max(...points.map(({ q }) => q)) + 0.5];
+  const best = Math.max(...points.map(({ q }) => q));
+  // one that fails altogether must not flatten the others: it is drawn at the bottom, with its figure
+  const [q0, q1] = [Math.max(best - DEEPEST, Math.min(...points.map(({ q }) => q))) - 0.5, best + 0.5];
   const [right, bottom] = [WIDTH - BOX.right, HEIGHT - BOX.bottom];
   const x = (t: number) => BOX.left + (Math.log(t / t0) / Math.log(t1 / t0)) * (right - BOX.left);
   const y = (q: number) => bottom - ((q - q0) / (q1 - q0)) * (bottom - BOX.top);
@@ -72,19 +76,20 @@ export function timePlot(cells: readonly Cell[], title: string): string {
     ),
   ];
   const heights = spread(
-    points.map(({ q }) => y(q)),
+    points.map(({ q }) => within(y(q))),
     13,
     BOX.top,
     bottom,
   );
   const marks = points.map(({ solver, t, q, half }, i) => {
-    const [px, py, ly] = [x(t), y(q), heights[i] as number];
-    const whisker = half
+    const [px, py, ly] = [x(t), within(y(q)), heights[i] as number];
+    const below = q < q0;
+    const whisker = half && !below
       ? `<path class="whisker" d="M${n(px)} ${n(within(y(q + half)))}V${n(within(y(q - half)))}"/>`
       : "";
     const lead = Math.abs(ly - py) > 3 ? `<path class="lead" d="M${n(px + 4)} ${n(py)}L${n(px + 9)} ${n(ly)}"/>` : "";
     const told = `${solver}: ${q.toFixed(2)} dB in ${t.toPrecision(3)} s`;
-    return `<g><title>${escaped(told)}</title>${whisker}${lead}<circle cx="${n(px)}" cy="${n(py)}" r="4"/><text class="name" x="${n(px + 11)}" y="${n(ly + 4)}">${escaped(solver)}</text></g>`;
+    return `<g><title>${escaped(told)}</title>${whisker}${lead}<circle${below ? ' class="below"' : ""} cx="${n(px)}" cy="${n(py)}" r="4"/><text class="name" x="${n(px + 11)}" y="${n(ly + 4)}">${escaped(solver)}${below ? ` (${q.toFixed(1)})` : ""}</text></g>`;
   });
   return [
     `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">`,

@@ -172,6 +172,8 @@ describe("the table", () => {
     expect(plot.match(/<circle/g)).toHaveLength(2);
     expect(plot).not.toMatch(/NaN|Infinity|undefined/);
     expect(timePlot(cells.slice(0, 1), "")).toBe("");
+    const lost = summarise([...rows, row("denoise", "a", 5)], ["box"], ["dps", "daps", "denoise"]);
+    expect(timePlot(lost, "")).toMatch(/class="below" cx="[\d.]+" cy="260.0"[^>]*><text[^>]*>denoise \(5\.0\)/);
     const report = {
       title: "T",
       facts: [],
