@@ -84,9 +84,8 @@ export function timePlot(cells: readonly Cell[], title: string): string {
   const marks = points.map(({ solver, t, q, half }, i) => {
     const [px, py, ly] = [x(t), within(y(q)), heights[i] as number];
     const below = q < q0;
-    const whisker = half && !below
-      ? `<path class="whisker" d="M${n(px)} ${n(within(y(q + half)))}V${n(within(y(q - half)))}"/>`
-      : "";
+    const whisker =
+      half && !below ? `<path class="whisker" d="M${n(px)} ${n(within(y(q + half)))}V${n(within(y(q - half)))}"/>` : "";
     const lead = Math.abs(ly - py) > 3 ? `<path class="lead" d="M${n(px + 4)} ${n(py)}L${n(px + 9)} ${n(ly)}"/>` : "";
     const told = `${solver}: ${q.toFixed(2)} dB in ${t.toPrecision(3)} s`;
     return `<g><title>${escaped(told)}</title>${whisker}${lead}<circle${below ? ' class="below"' : ""} cx="${n(px)}" cy="${n(py)}" r="4"/><text class="name" x="${n(px + 11)}" y="${n(ly + 4)}">${escaped(solver)}${below ? ` (${q.toFixed(1)})` : ""}</text></g>`;
