@@ -57,7 +57,7 @@ export async function openJournal(folder: string, settings: Settings): Promise<J
     }
   });
   const before = lines.find((line) => "settings" in line)?.settings as Settings | undefined;
-  if (before)
+  if (before && lines.length > 1)
     for (const [name, value] of Object.entries(settings))
       if (before[name] !== value)
         throw new ProxelError(

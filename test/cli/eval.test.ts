@@ -192,6 +192,16 @@ describe("the table", () => {
   });
 });
 
+test("settings bind from the first row on", async () => {
+  const dir = folder();
+  await openJournal(dir, { noise: 1 });
+  const journal = await openJournal(dir, { noise: 2 }); // nothing was done yet
+  await journal.add({ picture: "a", task: "box", solver: "dps" } as Row);
+  expect(journal.has({ picture: "a", task: "box", solver: "dps" })).toBe(true);
+  await expect(openJournal(dir, { noise: 3 })).rejects.toThrow(/made with noise 2, not 3/);
+  expect((await openJournal(dir, { noise: 2 })).rows).toHaveLength(1);
+});
+
 test("a journal of something else is left alone", async () => {
   const dir = folder();
   writeFileSync(join(dir, "rows.jsonl"), '{"step":1}\n');
