@@ -4,6 +4,8 @@ import type { Cell } from "./eval_summary.ts";
 const [WIDTH, HEIGHT] = [560, 300];
 /** How far below the best the axis goes, in dB. */
 const DEEPEST = 10;
+/** Room that a name takes. */
+const LABEL = 90;
 const BOX = { left: 52, right: 92, top: 14, bottom: 40 };
 
 /** Round numbers in a range: 1, 2 and 5 times powers of ten; more where that is narrow, fewer where it is wide. */
@@ -44,6 +46,19 @@ export function spread(wanted: readonly number[], apart: number, low: number, hi
   return placed;
 }
 
+/** Indices of points whose labels might touch: no gap of a label's width between them. */
+function neighbours(xs: readonly number[]): number[][] {
+  const groups: number[][] = [];
+  let last = Number.NEGATIVE_INFINITY;
+  for (const i of xs.map((_, i) => i).sort((a, b) => (xs[a] as number) - (xs[b] as number))) {
+    const x = xs[i] as number;
+    if (x - last > LABEL) groups.push([]);
+    groups.at(-1)?.push(i);
+    last = x;
+  }
+  return groups;
+}
+
 export const escaped = (text: string): string =>
   text.replace(
     /[&<>"']/g,
@@ -75,12 +90,16 @@ export function timePlot(cells: readonly Cell[], title: string): string {
         `<path class="grid" d="M${BOX.left} ${n(y(q))}H${right}"/><text x="${BOX.left - 7}" y="${n(y(q) + 4)}" text-anchor="end">${q}</text>`,
     ),
   ];
-  const heights = spread(
-    points.map(({ q }) => within(y(q))),
-    13,
-    BOX.top,
-    bottom,
-  );
+  const heights = points.map(({ q }) => within(y(q)));
+  for (const group of neighbours(points.map(({ t }) => x(t))))
+    spread(
+      group.map((i) => heights[i] as number),
+      13,
+      BOX.top,
+      bottom,
+    ).forEach((height, k) => {
+      heights[group[k] as number] = height;
+    });
   const marks = points.map(({ solver, t, q, half }, i) => {
     const [px, py, ly] = [x(t), within(y(q)), heights[i] as number];
     const below = q < q0;

@@ -88,14 +88,17 @@ export function printed(value: Estimate | null, digits: number): string {
   return mean.toFixed(digits) + (interval === null || exact ? "" : ` ± ${interval.toFixed(digits)}`);
 }
 
-/** Whether this cell has the best mean of its task in this figure. */
+/** Whether this cell has the best mean of its task in this figure, among those that have all of its pictures. */
 export function isBest(cell: Cell, cells: readonly Cell[], { key, best }: (typeof FIGURES)[number]): boolean {
   const mine = cell.figures[key]?.mean;
   if (best === undefined || mine === undefined) return false;
   const sign = best === "high" ? 1 : -1;
-  const rivals = cells.filter(({ task }) => task === cell.task);
+  const all = cells.filter(({ task }) => task === cell.task);
+  const most = Math.max(...all.map(({ pictures }) => pictures));
+  const rivals = all.filter(({ pictures }) => pictures === most);
+  if (cell.pictures < most) return false;
   return (
-    rivals.length > 1 && rivals.every(({ figures }) => sign * (figures[key]?.mean ?? -sign * Infinity) <= sign * mine)
+    all.length > 1 && rivals.every(({ figures }) => sign * (figures[key]?.mean ?? -sign * Infinity) <= sign * mine)
   );
 }
 
