@@ -125,7 +125,7 @@ test("bad input is one clear line and code 2, and nothing is written", async () 
       [input, "--task", "inpaint", "--mask", join(dir, "mask.png"), "--noise", "0.1"],
       "the picture is 48x40, the mask 8x8",
     ],
-    [[input, "--task", "denoise", "--prior", input], "not a safetensors file"],
+    [[input, "--task", "denoise", "--prior", input], "expected safetensors"],
   ];
   for (const [args, why] of cases) {
     const { code, stderr } = await proxel("restore", ...args, "-o", out);
