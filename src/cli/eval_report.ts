@@ -31,7 +31,7 @@ export async function report(
   const cells = summarise(rows, names, solvers);
   const { adapter } = gpu();
   const facts = [
-    `${pictures.length} pictures, noise of ${settings.noise} (black is 0, white 1), prior ${settings.prior}, seed ${settings.seed}; each solver saw the same measurements. Means with 95 % intervals of the mean.`,
+    `${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"}, noise of ${settings.noise} (black is 0, white 1), prior ${settings.prior}, seed ${settings.seed}; each solver saw the same measurements. Means with 95 % intervals of the mean.`,
     `PSNR and SSIM (Gaussian windows) of pictures held in their range; residual: mean |y − A(x)|² with pictures in [−1, 1]; χ²/m: that over the noise's, 1 where the fit is right. Calls of the network; ${adapter}, one picture at a time, without loading and compiling; memory on the adapter. Proxel ${settings.version}.`,
   ];
   const results: Results = { settings, adapter, cells };
