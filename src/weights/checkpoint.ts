@@ -3,7 +3,7 @@ import { dict, type Module, moduleOf, stateDict } from "./modules.ts";
 import { type Plain, plain } from "./plain.ts";
 import type { View } from "./stored.ts";
 import { viewOf } from "./torch_storage.ts";
-import { is, type Value } from "./values.ts";
+import { is, type Value, words } from "./values.ts";
 
 export interface Chosen {
   readonly views: Map<string, View>;
@@ -34,9 +34,9 @@ export async function choose(top: Value, file: string, ema: boolean): Promise<Ch
   const rest = async (part: string): Promise<Record<string, Plain>> => {
     const about: Record<string, Plain> = Object.create(null);
     for (const [key, value] of all) {
-      if (key === part || SKIPPED.test(String(key)) || holdsTensors(value)) continue;
+      if (key === part || SKIPPED.test(words(key)) || holdsTensors(value)) continue;
       const got = await plain(value);
-      if (got !== undefined) about[String(key)] = got;
+      if (got !== undefined) about[words(key)] = got;
     }
     return about;
   };
@@ -62,7 +62,7 @@ export async function choose(top: Value, file: string, ema: boolean): Promise<Ch
   if (!parts.length) throw new WeightsError(`${file}: no tensors in it; it holds ${keys(all)}`);
   const views: Named = new Map();
   for (const [key, value] of parts)
-    for (const [name, view] of named(dict(value)!, file)) views.set(`${String(key)}.${name}`, view);
+    for (const [name, view] of named(dict(value)!, file)) views.set(`${words(key)}.${name}`, view);
   return { views, about: await rest(""), part: "" };
 }
 
@@ -71,7 +71,7 @@ const isTensor = (value: Value): boolean =>
 const keys = (all: ReadonlyMap<Value, Value>): string =>
   [...all.keys()]
     .slice(0, 8)
-    .map((key) => JSON.stringify(String(key).slice(0, 40)))
+    .map((key) => JSON.stringify(words(key).slice(0, 40)))
     .join(", ") || "nothing";
 
 function holdsTensors(value: Value | undefined): boolean {
@@ -83,7 +83,7 @@ function holdsTensors(value: Value | undefined): boolean {
 function named(state: ReadonlyMap<Value, Value>, file: string): Named {
   let found: [string, View][] = [];
   for (const [key, value] of state) {
-    const name = String(key);
+    const name = words(key);
     if (is(value, "opaque") && /^torch\b/.test(value.of))
       throw new WeightsError(
         `${file}: ${name.slice(0, 200)} is made by ${value.of}, which is not read; save plain tensors`,

@@ -1,6 +1,6 @@
 import { bytesSource } from "./source.ts";
 import { countOf } from "./stored.ts";
-import { is, type Value } from "./values.ts";
+import { is, type Value, words } from "./values.ts";
 
 interface Machine {
   spend(bytes: number): void;
@@ -29,7 +29,7 @@ const map: Call = (args, machine) => {
   for (const pair of pairs) {
     if (!Array.isArray(pair) || pair.length !== 2) return machine.fail("a dictionary is made of what are no pairs");
     const [key, value] = pair as [Value, Value];
-    if (made.has(key)) return machine.fail(`the key ${JSON.stringify(String(key).slice(0, 80))} comes twice`);
+    if (made.has(key)) return machine.fail(`the key ${JSON.stringify(words(key).slice(0, 80))} comes twice`);
     made.set(key, value);
   }
   return made;
@@ -45,8 +45,7 @@ const set: Call = (args, machine) => {
 
 /** _codecs.encode(text, "latin1"): how protocol 2 keeps bytes. */
 const encode: Call = ([text, encoding], machine) => {
-  if (typeof text !== "string" || !/^latin-?1$/.test(String(encoding)))
-    return machine.fail("bytes that are not latin1");
+  if (typeof text !== "string" || !/^latin-?1$/.test(words(encoding))) return machine.fail("bytes that are not latin1");
   machine.spend(128 + text.length);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {
@@ -63,7 +62,12 @@ const tensor: Call = ([storage, offset, size, stride], machine) => {
   if (!is(storage, "storage")) return machine.fail("a tensor without a storage");
   if (countOf(size) === undefined) return machine.fail("a tensor's size is no shape");
   const steps = stride as number[];
-  if (!Array.isArray(stride) || countOf(stride.map((s) => (s ? 1 : 0))) === undefined || !Number.isSafeInteger(offset))
+  if (
+    !Array.isArray(stride) ||
+    stride.length > 32 ||
+    !stride.every(Number.isSafeInteger) ||
+    !Number.isSafeInteger(offset)
+  )
     return machine.fail("a tensor's strides are none");
   return { kind: "tensor", storage, offset: offset as number, shape: size as number[], stride: steps };
 };

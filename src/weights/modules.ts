@@ -1,5 +1,5 @@
 import { WeightsError } from "../errors.ts";
-import { is, type Value } from "./values.ts";
+import { is, type Value, words } from "./values.ts";
 
 const DEPTH = 64;
 
@@ -22,7 +22,7 @@ export function moduleOf(value: Value | undefined): Module | undefined {
   let state = dict(value.state);
   if (value.of === "torch_utils.persistence._reconstruct_persistent_obj") {
     const meta = dict((value.args as Value[])[0]);
-    className = String(meta?.get("class_name") ?? "").slice(0, 200);
+    className = words(meta?.get("class_name") ?? "").slice(0, 200);
     state = dict(meta?.get("state"));
   }
   return state && dict(state.get("_parameters")) && dict(state.get("_modules")) ? { className, state } : undefined;
@@ -42,7 +42,7 @@ export function stateDict(module: Module, who: string): Map<string, Value> {
       for (const [name, value] of items ?? []) {
         if (value === null || (skip instanceof Set && skip.has(name))) continue;
         if (out.size > 1e5) throw new WeightsError(`${who}: its modules have too many tensors`);
-        out.set(`${prefix}${String(name)}`, value);
+        out.set(`${prefix}${words(name)}`, value);
       }
     };
     put(dict(state.get("_parameters")));
@@ -50,9 +50,9 @@ export function stateDict(module: Module, who: string): Map<string, Value> {
     for (const [name, child] of dict(state.get("_modules")) ?? []) {
       if (child === null) continue;
       const inner = moduleOf(child);
-      if (!inner) throw new WeightsError(`${who}: its part ${prefix}${String(name)} is no module we can read`);
+      if (!inner) throw new WeightsError(`${who}: its part ${prefix}${words(name)} is no module we can read`);
       if (++visited > 1e5) throw new WeightsError(`${who}: its modules are too many`);
-      walk(inner, `${prefix}${String(name)}.`, depth + 1);
+      walk(inner, `${prefix}${words(name)}.`, depth + 1);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { WeightsError } from "../errors.ts";
 import type { Cursor } from "./cursor.ts";
 import { harmful } from "./globals.ts";
-import { is, type Value } from "./values.ts";
+import { is, type Value, words } from "./values.ts";
 
 const MAX_MARKS = 1000;
 /** JavaScript's memory for what a pickle asks for: it must stay in proportion to the file. */
@@ -75,7 +75,7 @@ export class PickleStack {
     this.spend(40 * items.length);
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i] as Value;
-      if (map.has(key)) this.fail(`the key ${JSON.stringify(String(key).slice(0, 80))} comes twice`);
+      if (map.has(key)) this.fail(`the key ${JSON.stringify(words(key).slice(0, 80))} comes twice`);
       map.set(key, items[i + 1] as Value);
     }
   }

@@ -1,7 +1,7 @@
 import { WeightsError } from "../errors.ts";
 import type { Contents } from "./contents.ts";
 import { strictJson } from "./json.ts";
-import { MAX_HEADER, parseHeader } from "./safetensors_header.ts";
+import { MAX_HEADER, parseHeader, text } from "./safetensors_header.ts";
 import type { Source } from "./source.ts";
 import { rowMajor, type View } from "./stored.ts";
 
@@ -46,7 +46,7 @@ export async function readShards(source: Source): Promise<Contents> {
   if (files.size > MAX_SHARDS) fail(`${files.size} files are too many`);
   if (!source.sibling) return fail("it came without the files beside it; open it by path or address");
   const metadata: Record<string, string> = Object.create(null);
-  for (const [key, value] of Object.entries((index.metadata ?? {}) as object)) metadata[key] = String(value);
+  for (const [key, value] of Object.entries((index.metadata ?? {}) as object)) metadata[key] = text(value);
   const views = new Map<string, View>();
   const shards: Source[] = [];
   try {

@@ -60,7 +60,7 @@ export function parseHeader(
   return { entries, metadata };
 }
 
-const text = (v: unknown): string => (typeof v === "string" ? v : (JSON.stringify(v) ?? "nothing"));
+export const text = (v: unknown): string => (typeof v === "string" ? v : (JSON.stringify(v) ?? "nothing"));
 
 /** Length and header of a .safetensors file, tensors in the order given; padded so that the data are aligned. */
 export function formatHeader(

@@ -3,7 +3,7 @@ import { Cursor } from "./cursor.ts";
 import { unpickle } from "./pickle.ts";
 import type { Source } from "./source.ts";
 import { storages } from "./torch_storage.ts";
-import { type Bytes, ELEMENT, type Value } from "./values.ts";
+import { type Bytes, ELEMENT, type Value, words } from "./values.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
@@ -19,7 +19,7 @@ export async function readTorchLegacy(source: Source, nested?: (bytes: Bytes) =>
   const magic = await unpickle(source, 0);
   if (magic.value !== MAGIC) fail("its magic number is wrong");
   const protocol = await unpickle(source, magic.end);
-  if (protocol.value !== PROTOCOL) fail(`protocol ${PROTOCOL} expected, got ${String(protocol.value).slice(0, 20)}`);
+  if (protocol.value !== PROTOCOL) fail(`protocol ${PROTOCOL} expected, got ${words(protocol.value).slice(0, 20)}`);
   const machine = await unpickle(source, protocol.end);
   if (!(machine.value instanceof Map)) fail("it does not say which machine wrote it");
   if ((machine.value as Map<Value, Value>).get("little_endian") === false)
@@ -31,7 +31,7 @@ export async function readTorchLegacy(source: Source, nested?: (bytes: Bytes) =>
   const cursor = new Cursor(source, list.end);
   for (const key of keys) {
     const storage =
-      roots.get(String(key)) ?? fail(`it lists storage ${String(key).slice(0, 40)}, which nothing refers to`);
+      roots.get(words(key)) ?? fail(`it lists storage ${words(key).slice(0, 40)}, which nothing refers to`);
     if (storage.root.data) fail(`it lists storage ${key} twice`);
     const size = ELEMENT[storage.type] ?? fail(`numbers of type ${storage.type}`);
     await cursor.need(8);

@@ -1,6 +1,6 @@
 import { WeightsError } from "../errors.ts";
-import type { StoredType, View } from "./stored.ts";
-import { ELEMENT, is, type Opaque, type Storage, type TensorValue, type Value } from "./values.ts";
+import { countOf, type StoredType, type View } from "./stored.ts";
+import { ELEMENT, is, type Opaque, type Storage, type TensorValue, type Value, words } from "./values.ts";
 
 export interface StorageId {
   readonly type: string;
@@ -23,7 +23,7 @@ export function storageId(id: Value, file: string): StorageId {
   const [, first, size] = Array.isArray(view) ? view : [];
   if (!count(first) || !count(size) || first + size > numel)
     throw new WeightsError(
-      `${file}: storage ${name} is a window of [${String(view).slice(0, 40)}] into ${numel} numbers`,
+      `${file}: storage ${name} is a window of [${[first, size].map(words).join()}] into ${numel} numbers`,
     );
   return { type, key: name, numel, view: { first, numel: size } };
 }
@@ -97,7 +97,8 @@ function ofTensor({ storage, offset, shape, stride }: TensorValue, who: string):
 function ofArray({ state }: Opaque, who: string): View {
   const [, shape, dtype, fortran, bytes] = Array.isArray(state) ? state : [];
   const type = numpyType(dtype, who);
-  if (!Array.isArray(shape) || !is(bytes, "bytes")) throw new WeightsError(`${who}: an array without its numbers`);
+  if (countOf(shape) === undefined || !is(bytes, "bytes"))
+    throw new WeightsError(`${who}: an array without its numbers`);
   return numpyView(type, shape as number[], fortran === true, bytes.data);
 }
 

@@ -56,6 +56,10 @@ type Kinds = { global: Global; opaque: Opaque; bytes: Bytes; storage: Storage; t
 export const is = <K extends keyof Kinds>(value: Value | undefined, kind: K): value is Kinds[K] =>
   typeof value === "object" && value !== null && (value as Partial<Global>).kind === kind;
 
+/** A key as text. Of a list it is not told what is in it: one of few bytes may hold itself exponentially often. */
+export const words = (value: unknown): string =>
+  typeof value !== "object" || value === null ? String(value) : Array.isArray(value) ? "(list)" : "(object)";
+
 /** Bytes an element of a torch storage takes, by the storage's name. */
 export const ELEMENT: Readonly<Record<string, number>> = Object.assign(Object.create(null), {
   Double: 8,

@@ -31,6 +31,14 @@ test("what the refused ones are made from is read", async () => {
 });
 
 const call = (module: string, name: string, ...args: Uint8Array[]) => bytes(global(module, name), tuple(...args), "R");
+/** ((…), (…)): each list holds the one before it twice. */
+const laughs = bytes(")", ...new Array(40).fill(bytes("2", 0x86)));
+/** numpy's pickle of four bytes. */
+const array = (shape: Uint8Array) =>
+  bytes(
+    ...[global("numpy.core.multiarray", "_reconstruct"), ")R(K", 1, shape],
+    ...[call("numpy", "dtype", text("f4")), "(K", 3, text("<"), "tb", 0x89, "C", 4, "abcd", "tb"],
+  );
 test.each<[string, Uint8Array, RegExp]>([
   ["os.system", pickle(dict(["a", call("os", "system", text("id"))])), /refused: its pickle names os\.system/],
   ["eval under its old name", pickle(call("__builtin__", "eval", text("1"))), /names builtins\.eval/],
@@ -69,6 +77,10 @@ test.each<[string, Uint8Array, RegExp]>([
     ),
     /unfolds to far more/,
   ],
+  ["a key of 2^40 lists, twice", pickle(bytes("}", laughs, "q", 0, "Ns", "h", 0, "Ns")), /"\(list\)" comes twice/],
+  ["a key of 2^40 lists", pickle(bytes("}", laughs, "Ns")), /no tensors in it; it holds "\(list\)"/],
+  ["an array of 2^40 lists by 3", pickle(dict(["w", array(bytes(laughs, 0x85))])), /an array without its numbers/],
+  ["a key nested a million times", pickle(bytes("})", new Uint8Array(2e5).fill(0x85), "Ns")), /no tensors in it/],
   ["a million dictionaries", pickle(bytes("(", "}".repeat(1e6), "t")), /unfolds to far more/],
 ])("a pickle with %s", async (_, file, why) => {
   const start = performance.now();
@@ -78,12 +90,16 @@ test.each<[string, Uint8Array, RegExp]>([
   expect(performance.now() - start).toBeLessThan(1000);
 });
 
+const storage = bytes("(", text("storage"), global("torch", "FloatStorage"), text("0"), text("cpu"), int(4), "tQ");
+const strided = (stride: Uint8Array) =>
+  call("torch._utils", "_rebuild_tensor_v2", storage, int(0), tuple(int(1)), tuple(stride));
 test.each<[string, Uint8Array, RegExp]>([
   [
     "a view beyond its storage",
     torch(dict(["w", tensor("0", 4, 1, [2, 2], [2, 1])])),
     /w: F32 \[2,2\] ends at byte 20, its storage has 16/,
   ],
+  ["a stride of 2^40 lists", torch(dict(["w", strided(laughs)])), /strides are none/],
   ["strides beyond it", torch(dict(["w", tensor("0", 4, 0, [2, 2], [9, 1])])), /ends at byte/],
   ["a negative stride", torch(dict(["w", tensor("0", 4, 3, [4], [-1])])), /not a view/],
   ["a negative size", torch(dict(["w", tensor("0", 4, 0, [-1], [1])])), /no shape/],
@@ -209,6 +225,14 @@ test.each<[string, Uint8Array, RegExp]>([
   ["a header of 2^63 bytes", bytes(u32(0), u32(1 << 31), "{}"), /claims 9223372036854/],
 ])("a safetensors file with %s", async (_, file, why) => {
   await expect(openWeights(file)).rejects.toThrow(why);
+});
+
+test("an index whose metadata is no text", async () => {
+  const index = { metadata: { a: { toString: 1 } }, weight_map: { a: "../a.safetensors" } };
+  const data = new TextEncoder().encode(JSON.stringify(index));
+  const read: Source["read"] = async (at, n) => data.subarray(at, at + n);
+  const sibling = async () => await Promise.reject(new Error("asked"));
+  await expect(openWeights({ name: "i.json", size: data.length, read, sibling })).rejects.toThrow(/no name of a shard/);
 });
 
 test("an index that points elsewhere", async () => {
