@@ -1,6 +1,6 @@
 import { WeightsError } from "../errors.ts";
 import { dict, type Module, moduleOf, stateDict } from "./modules.ts";
-import { type Plain, plain } from "./plain.ts";
+import { NODES, type Plain, plain } from "./plain.ts";
 import type { View } from "./stored.ts";
 import { viewOf } from "./torch_storage.ts";
 import { is, type Value, words } from "./values.ts";
@@ -19,6 +19,9 @@ const PREFIXES = ["module.", "_orig_mod."];
 const BUFFERS = /(^|\.)(sigmas|running_mean|running_var|num_batches_tracked)$/;
 const FOURIER = "all_modules.0.W"; // score_sde's fixed frequencies
 
+/** Entries of all parts together: one may be there many times. */
+const MOST = 1e5;
+
 type Named = Map<string, View>;
 
 /** The network's tensors among all that a checkpoint holds, by the names of its state_dict; and what else it says. */
@@ -31,11 +34,18 @@ export async function choose(top: Value, file: string, ema: boolean): Promise<Ch
     if (view) return { views: new Map([["tensor", view]]), about: {}, part: "" };
     throw new WeightsError(`${file}: expected a state_dict, got ${is(top, "opaque") ? top.of : typeof top}`);
   }
+  const known = new Map<Value | undefined, boolean>();
+  const holdsTensors = (value: Value | undefined): boolean => {
+    const held = known.get(value) ?? anyTensor(value);
+    known.set(value, held);
+    return held;
+  };
   const rest = async (part: string): Promise<Record<string, Plain>> => {
     const about: Record<string, Plain> = Object.create(null);
+    const budget = { nodes: NODES };
     for (const [key, value] of all) {
       if (key === part || SKIPPED.test(words(key)) || holdsTensors(value)) continue;
-      const got = await plain(value);
+      const got = await plain(value, budget);
       if (got !== undefined) about[words(key)] = got;
     }
     return about;
@@ -61,6 +71,8 @@ export async function choose(top: Value, file: string, ema: boolean): Promise<Ch
   const parts = [...all].filter(([, value]) => holdsTensors(value));
   if (!parts.length) throw new WeightsError(`${file}: no tensors in it; it holds ${keys(all)}`);
   const views: Named = new Map();
+  if (parts.reduce((sum, [, value]) => sum + (dict(value)?.size ?? 0), 0) > MOST)
+    throw new WeightsError(`${file}: its ${parts.length} parts have more than ${MOST} entries`);
   for (const [key, value] of parts)
     for (const [name, view] of named(dict(value)!, file)) views.set(`${words(key)}.${name}`, view);
   return { views, about: await rest(""), part: "" };
@@ -74,7 +86,7 @@ const keys = (all: ReadonlyMap<Value, Value>): string =>
     .map((key) => JSON.stringify(words(key).slice(0, 40)))
     .join(", ") || "nothing";
 
-function holdsTensors(value: Value | undefined): boolean {
+function anyTensor(value: Value | undefined): boolean {
   for (const item of dict(value)?.values() ?? []) if (isTensor(item)) return true;
   return false;
 }

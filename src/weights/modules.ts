@@ -31,7 +31,7 @@ export function moduleOf(value: Value | undefined): Module | undefined {
 /** Parameters and buffers of a module by their names, in the order of its state_dict. */
 export function stateDict(module: Module, who: string): Map<string, Value> {
   const out = new Map<string, Value>();
-  let visited = 0;
+  let [visited, entries] = [0, 0];
   walk(module, "", 0);
   return out;
 
@@ -40,8 +40,8 @@ export function stateDict(module: Module, who: string): Map<string, Value> {
     if (depth > DEPTH || prefix.length > 4000) throw new WeightsError(`${who}: its modules are nested too deep`);
     const put = (items: Dict | undefined, skip?: Value): void => {
       for (const [name, value] of items ?? []) {
+        if (++entries > 1e5) throw new WeightsError(`${who}: its modules have too many tensors`);
         if (value === null || (skip instanceof Set && skip.has(name))) continue;
-        if (out.size > 1e5) throw new WeightsError(`${who}: its modules have too many tensors`);
         out.set(`${prefix}${words(name)}`, value);
       }
     };

@@ -3,6 +3,7 @@ import { choose } from "./checkpoint.ts";
 import type { Contents, WeightsFormat } from "./contents.ts";
 import { readNpy, readNpz } from "./npz.ts";
 import { unpickle } from "./pickle.ts";
+import type { Budget } from "./pickle_stack.ts";
 import type { Plain } from "./plain.ts";
 import { readSafetensors, readShards } from "./safetensors_file.ts";
 import { openSource, type Readable, type ReadOptions, type Source, within } from "./source.ts";
@@ -75,7 +76,7 @@ async function readContents(source: Source, ema: boolean): Promise<Contents> {
   // first, since the length of a header may look like the beginning of anything else
   const length = head.length >= 9 ? new DataView(head.buffer, head.byteOffset).getBigUint64(0, true) : 0n;
   if (head[8] === 0x7b && length <= source.size - 8) return readSafetensors(source);
-  const nested = ({ data }: Bytes) => readTorchLegacy(within(data)); // which may hold no other
+  const nested = ({ data }: Bytes, budget: Budget) => readTorchLegacy(within(data), { budget }); // which may hold no other
   if (begins(0x50, 0x4b, 3, 4)) {
     const entries = await readZip(source);
     if ([...entries.keys()].some((name) => /(^|\/)data\.pkl$/.test(name)))
@@ -83,7 +84,7 @@ async function readContents(source: Source, ema: boolean): Promise<Contents> {
     return readNpz(entries);
   }
   if (head[0] === 0x80 && [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20].every((b, i) => head[i + 2] === b))
-    return torch("torch-legacy", await readTorchLegacy(source, nested));
+    return torch("torch-legacy", await readTorchLegacy(source, { nested }));
   if (head[0] === 0x80 && (head[1] as number) <= 5)
     return torch("edm-pickle", (await unpickle(source, 0, { nested })).value);
   if (begins(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59)) return readNpy(source);

@@ -1,6 +1,6 @@
 import { Cursor } from "./cursor.ts";
 import { GLOBALS } from "./globals.ts";
-import { PickleStack } from "./pickle_stack.ts";
+import { type Budget, PickleStack } from "./pickle_stack.ts";
 import type { Source } from "./source.ts";
 import { type Bytes, is, type Storage, type Value } from "./values.ts";
 
@@ -8,7 +8,9 @@ export interface PickleHost {
   /** What a persistent id stands for; without it, there may be none. */
   persistent?(id: Value): Storage;
   /** The storage in bytes that are a file of their own, as EDM's pickles hold them. */
-  nested?(bytes: Bytes): Promise<Value>;
+  nested?(bytes: Bytes, budget: Budget): Promise<Value>;
+  /** Shared with the pickle around this one. */
+  budget?: Budget;
 }
 
 const MAX_STRING = 1 << 24;
@@ -21,7 +23,7 @@ const MAX_LINE = 500;
  */
 export async function unpickle(source: Source, at = 0, host: PickleHost = {}): Promise<{ value: Value; end: number }> {
   const cursor = new Cursor(source, at);
-  const stack: PickleStack = new PickleStack(cursor);
+  const stack: PickleStack = new PickleStack(cursor, host.budget);
   const nested = new Map<Bytes, Value>();
   const string = async (n: number, encoding: "utf8" | "latin1" = "utf8"): Promise<void> => {
     if (n > MAX_STRING || n > cursor.left) stack.fail(`a string of ${n} bytes`);
@@ -37,7 +39,7 @@ export async function unpickle(source: Source, at = 0, host: PickleHost = {}): P
     if (callee.name === "torch.storage._load_from_bytes") {
       const file = args[0];
       if (!is(file, "bytes") || !host.nested) stack.fail("a file within a file within a file");
-      if (!nested.has(file)) nested.set(file, await host.nested(file));
+      if (!nested.has(file)) nested.set(file, await host.nested(file, stack.budget));
       return stack.push(nested.get(file) as Value, 64);
     }
     const known = GLOBALS[callee.name];

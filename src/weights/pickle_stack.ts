@@ -8,24 +8,30 @@ const MAX_MARKS = 1000;
 const ALLOWANCE = 1 << 25;
 const PER_BYTE = 5;
 
+/** What the pickles of one file may still take. */
+export interface Budget {
+  left: number;
+}
+export const budgetOf = (bytes: number): Budget => ({ left: ALLOWANCE + PER_BYTE * bytes });
+
 /** The stack, marks and memo of a pickle being read, and the memory it has taken. Costs are rough, in bytes. */
 export class PickleStack {
   readonly #cursor: Cursor;
   readonly #memo = new Map<number, Value>();
   readonly #marks: Value[][] = [];
   #stack: Value[] = [];
-  #budget: number;
+  readonly budget: Budget;
 
-  constructor(cursor: Cursor) {
+  constructor(cursor: Cursor, budget = budgetOf(cursor.source.size)) {
     this.#cursor = cursor;
-    this.#budget = ALLOWANCE + PER_BYTE * cursor.source.size;
+    this.budget = budget;
   }
 
   fail(why: string): never {
     throw new WeightsError(`${this.#cursor.source.name}: not a pickle we read: ${why} (byte ${this.#cursor.at})`);
   }
   spend(bytes: number): void {
-    if ((this.#budget -= bytes) < 0) this.fail("it unfolds to far more than its size");
+    if ((this.budget.left -= bytes) < 0) this.fail("it unfolds to far more than its size");
   }
   push(value: Value, cost = 16): void {
     this.spend(cost);

@@ -6,7 +6,8 @@ import { is, type Opaque, type Value } from "./values.ts";
 export type Plain = null | boolean | number | bigint | string | readonly Plain[] | { readonly [key: string]: Plain };
 
 const DEPTH = 12;
-const NODES = 10_000;
+/** Of all that is told of one file: what is in it may be in it many times. */
+export const NODES = 10_000;
 const TEXT = 10_000;
 
 /** A pickle's value as plain data, without tensors and bytes. What is too deep or too much becomes "…". */

@@ -1,9 +1,10 @@
 import { WeightsError } from "../errors.ts";
 import { Cursor } from "./cursor.ts";
-import { unpickle } from "./pickle.ts";
+import { type PickleHost, unpickle } from "./pickle.ts";
+import { budgetOf } from "./pickle_stack.ts";
 import type { Source } from "./source.ts";
 import { storages } from "./torch_storage.ts";
-import { type Bytes, ELEMENT, type Value, words } from "./values.ts";
+import { ELEMENT, type Value, words } from "./values.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
@@ -12,21 +13,24 @@ const PROTOCOL = 1001;
  * The container of torch < 1.6, and of each storage in an EDM pickle: five pickles back to back (magic number, protocol,
  * what the machine was like, the object, the storages' keys), then for each key a count of 8 bytes and the raw numbers.
  */
-export async function readTorchLegacy(source: Source, nested?: (bytes: Bytes) => Promise<Value>): Promise<Value> {
+export async function readTorchLegacy(
+  source: Source,
+  { nested, budget = budgetOf(source.size) }: Pick<PickleHost, "nested" | "budget"> = {},
+): Promise<Value> {
   const fail = (why: string): never => {
     throw new WeightsError(`${source.name}: not a checkpoint of torch's legacy format: ${why}`);
   };
-  const magic = await unpickle(source, 0);
+  const magic = await unpickle(source, 0, { budget });
   if (magic.value !== MAGIC) fail("its magic number is wrong");
-  const protocol = await unpickle(source, magic.end);
+  const protocol = await unpickle(source, magic.end, { budget });
   if (protocol.value !== PROTOCOL) fail(`protocol ${PROTOCOL} expected, got ${words(protocol.value).slice(0, 20)}`);
-  const machine = await unpickle(source, protocol.end);
+  const machine = await unpickle(source, protocol.end, { budget });
   if (!(machine.value instanceof Map)) fail("it does not say which machine wrote it");
   if ((machine.value as Map<Value, Value>).get("little_endian") === false)
     fail("it was written on a big-endian machine; save it again on another");
   const { persistent, roots } = storages(source.name);
-  const object = await unpickle(source, machine.end, { persistent, ...(nested && { nested }) });
-  const list = await unpickle(source, object.end);
+  const object = await unpickle(source, machine.end, { persistent, budget, ...(nested && { nested }) });
+  const list = await unpickle(source, object.end, { budget });
   const keys: Value[] = Array.isArray(list.value) ? list.value : fail("it has no list of storages");
   const cursor = new Cursor(source, list.end);
   for (const key of keys) {

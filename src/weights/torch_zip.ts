@@ -1,15 +1,15 @@
 import { WeightsError } from "../errors.ts";
-import { unpickle } from "./pickle.ts";
+import { type PickleHost, unpickle } from "./pickle.ts";
 import type { Source } from "./source.ts";
 import { storages } from "./torch_storage.ts";
-import { type Bytes, ELEMENT, type Value } from "./values.ts";
+import { ELEMENT, type Value } from "./values.ts";
 import type { ZipEntry } from "./zip.ts";
 
 /** The container of torch >= 1.6: <root>/data.pkl, and each storage raw in <root>/data/<key>. */
 export async function readTorchZip(
   source: Source,
   entries: ReadonlyMap<string, ZipEntry>,
-  nested?: (bytes: Bytes) => Promise<Value>,
+  nested?: PickleHost["nested"],
 ): Promise<Value> {
   const fail = (why: string): never => {
     throw new WeightsError(`${source.name}: not a checkpoint of torch: ${why}`);

@@ -182,6 +182,19 @@ test("a list of lists that tells of a billion is told of in part", async () => {
   expect(JSON.stringify(weights.about).length).toBeLessThan(2e5);
 });
 
+test("what is in a file many times over is told and read within bounds", async () => {
+  const many = (n: number, id: number) =>
+    bytes("(", ...Array.from({ length: n }, (_, i) => bytes(int(i), "h", id)), "u");
+  const w = array(tuple(int(1)));
+  const lists = dict(["w", w], ["l", bytes("](", new Uint8Array(9000).fill(0x4e), "eq", 9)]);
+  const told = await openWeights(pickle(lists, many(3000, 9)));
+  expect(JSON.stringify(told.about).length).toBeLessThan(2e5);
+  const tensors = bytes("}", many(3000, 8), "q", 9);
+  await expect(
+    openWeights(pickle(dict(["a", dict(["w", bytes(w, "q", 8)])], ["b", tensors]), many(3000, 9))),
+  ).rejects.toThrow(/parts have more than 100000 entries/);
+});
+
 test("unknown classes are kept apart, until a tensor would be made by one", async () => {
   const made = call("torch._utils", "_rebuild_sparse_tensor", int(1));
   await expect(
@@ -266,6 +279,8 @@ test("nested files end at depth two", async () => {
   const legacy = (object: Uint8Array) =>
     bytes(magic, pickle(int(1001)), pickle(bytes("}")), pickle(object), pickle(bytes("]")));
   await expect(openWeights(pickle(load(legacy(load(legacy(bytes("N")))))))).rejects.toThrow(/file within a file/);
+  const full = load(legacy(bytes("](", "}".repeat(1e5), "e")));
+  await expect(openWeights(pickle(bytes("](", full, full, full, "e")))).rejects.toThrow(/unfolds to far more/);
   await expect(openWeights(fixture.subarray(0, 2000))).rejects.toThrow(WeightsError);
 });
 
