@@ -14,6 +14,8 @@ export interface Slot {
 /** What is asked of the GPU while a function is captured: kept aside, with blocks that have no buffers yet. */
 export class Capture {
   readonly commands: Command[] = [];
+  /** What lies behind the forms that commands read (packed kernels), and how often it had been written. */
+  readonly sources = new Map<{ readonly version: number }, number>();
   readonly #blocks: Unplaced[] = [];
 
   alloc(bytes: number): Unplaced {

@@ -73,7 +73,12 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
   const replay = new Replay(on.device, on.pipelines, capture.commands);
   const copy = (from: Block, fromOffset: number, to: Block, { bytes }: { bytes: number }) =>
     on.recording.add({ kind: "copy", from, fromOffset, to, toOffset: 0, bytes: Math.ceil(bytes / 4) * 4 });
-  const changed = () => versions.find((was) => was.block.frees !== was.frees || was.block.version !== was.version);
+  const sources = [...capture.sources];
+  const changed = (): string | undefined => {
+    if (versions.some(({ block, frees }) => block.frees !== frees)) return "freed";
+    const over = versions.some(({ block, version }) => block.version !== version);
+    return over || sources.some(([source, version]) => source.version !== version) ? "written over" : undefined;
+  };
   let open = true;
 
   const call = (...args: A): O => {
@@ -85,7 +90,7 @@ export function plan<A extends readonly PlanInput[], O>(fn: (...inputs: A) => O,
     const other = changed();
     if (other)
       throw new ShapeError(
-        `plan: a tensor that it reads, a network's weights perhaps, was ${other.block.frees === other.frees ? "written over" : "freed"} since; make the plan again`,
+        `plan: a tensor that it reads, a network's weights perhaps, was ${other} since; make the plan again`,
       );
     for (const { at, leaf } of now) if (!(leaf instanceof Tensor)) numbers.set(at, leaf);
     const renewed = writes.map((write) => ({ ...write, data: write.renew() }));

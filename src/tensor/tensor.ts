@@ -131,6 +131,7 @@ export class Tensor implements Disposable {
   derivedFrom(key: string, make: () => Tensor, part?: Part): Tensor {
     this.#check();
     const { version } = this.storage;
+    if (!this.storage.block.capture) this.storage.gpu.capture?.sources.set(this.storage, version);
     this.storage.derived ??= new Map();
     // kept with the buffer, so that every view of the same bytes finds it
     const full = `${this.offset}:${this.dtype}:${this.shape}:${key}`;
@@ -160,7 +161,7 @@ export class Tensor implements Disposable {
           found = true;
         }
     }
-    if (at !== this.size) return;
+    if (at !== this.size || gpu.capture?.foreign().has(block)) return; // a plan reads it as it is
     gpu.pool.free(block);
     storage.again = () =>
       gpu.capturing(undefined, () =>

@@ -18,7 +18,7 @@ import { initParams, type Params } from "../../src/nets/net.ts";
 import { computed } from "../../src/tensor/given.ts";
 import { plan } from "../../src/tensor/plan.ts";
 import { dispose, scope } from "../../src/tensor/scope.ts";
-import { type Tensor, tensor, upload } from "../../src/tensor/tensor.ts";
+import { frugal, type Tensor, tensor, upload } from "../../src/tensor/tensor.ts";
 import { withGpu } from "../lib/gpu.ts";
 
 const device = withGpu();
@@ -228,6 +228,24 @@ test("inputs of other shapes, and weights that were freed or written over, are r
   w.dispose();
   expect(() => again(normal(2, 3))).toThrow(/was freed since/);
   expect(() => again(normal(2, 3))).toThrow(ShapeError);
+});
+
+test.each([false, true])("kernels written over behind their packed forms (kept alone: %s)", async (alone) => {
+  const [x, w] = [normal(1, 8, 8, 16), rng(4).normal([16, 16, 3, 3])];
+  if (alone) frugal([w]);
+  // read as it is, and then packed
+  const F = (z: Tensor) => scope(() => mul(sum(w), conv2d(z, w, { padding: 1 })));
+  const planned = keep(plan(F, [x]));
+  await same(planned(x), F(x));
+  upload(w, new Float32Array(w.size).fill(0.5));
+  expect(() => planned(x)).toThrow(/written over since/);
+  const again = keep(plan(F, [x]));
+  // what is freed goes to the next who asks
+  const others = Array.from({ length: 4 }, () => keep(rng(5).normal(w.shape)));
+  await same(again(x), F(x));
+  for (const other of others) expect(other.freed).toBe(false);
+  w.dispose();
+  expect(again.stale).toBe(true);
 });
 
 test("under a tape it is fn itself, and inside another plan", async () => {
