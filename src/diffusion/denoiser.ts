@@ -43,7 +43,7 @@ function perSample(values: readonly number[], x: Tensor): Tensor {
     throw new ShapeError(
       `denoiser: ${values.length} noise levels for ${x.shape[0]} samples; give one for all or one for each`,
     );
-  return tensor([values.length, ...x.shape.slice(1).map(() => 1)], values);
+  return tensor([values.length, ...x.shape.slice(1).map(() => 1)], values, x.dtype === "f16" ? "f16" : "f32");
 }
 
 /** f of the level, or of each. */

@@ -41,6 +41,16 @@ const seenBy = <T, Y>(list: T[], what: readonly T[], y: Y): Y => {
   return y;
 };
 
+test("a level for each sample where pictures are halves", async () => {
+  const gives = await evaluate(() => {
+    const x = tensor([2, 1, 1, 1], [1, 2], "f16");
+    const D = precondition.edm((z) => z, { channels: 1 });
+    return { each: D(x, [0.3, 2]), all: [D(x, 0.3), D(x, 2)] };
+  });
+  const want = [gives.all[0]?.[0] as number, gives.all[1]?.[1] as number];
+  expectClose(gives.each, want, { l2: 2e-3 });
+});
+
 test.each(Object.keys(ROWS) as (keyof typeof ROWS)[])(
   "%s: the coefficients of the table, for all samples and for each",
   async (name) => {
