@@ -77,7 +77,7 @@ export const ARCHITECTURES: Readonly<Record<string, Build>> = Object.fromEntries
 
 /** The network that the official class would build from these arguments. It has no numbers yet. */
 export function network(architecture: string, config: Config, who = "network"): Network {
-  const build = ARCHITECTURES[architecture];
+  const build = Object.hasOwn(ARCHITECTURES, architecture) ? ARCHITECTURES[architecture] : undefined;
   if (!build)
     throw new WeightsError(
       `${who}: expected an architecture that Proxel has, got ${architecture}; it has ${Object.keys(ARCHITECTURES).join(", ")}`,

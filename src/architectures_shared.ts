@@ -1,7 +1,7 @@
 /** What the official classes share: inputs as PyTorch has them, NCHW, and networks as ours are. */
 import { reshape } from "../kernels/reshape.ts";
 import { transpose } from "../kernels/transpose.ts";
-import { WeightsError } from "./errors.ts";
+import { ShapeError, WeightsError } from "./errors.ts";
 import type { Module, Params, Specs } from "./nets/net.ts";
 import type { Tensor } from "./tensor/tensor.ts";
 
@@ -23,6 +23,7 @@ export interface Network {
 
 /** [N, C, H, W] to [N, H, W, C]. */
 export function nhwc(x: Tensor): Tensor {
+  if (x.shape.length !== 4) throw new ShapeError(`x: expected [N, C, H, W], got [${x.shape}]`);
   const [N, C, H, W] = x.shape as [number, number, number, number];
   return reshape(transpose(reshape(x, [N, C, H * W])), [N, H, W, C]);
 }

@@ -68,7 +68,7 @@ export function identify(weights: Weights, hints: Hints = {}): Identified {
     0,
   );
   const none: Fit = { missing: [], unused: [], misshapen: [] };
-  if (!ARCHITECTURES[found.architecture])
+  if (!Object.hasOwn(ARCHITECTURES, found.architecture))
     return { ...found, parameters, fit: none, why: `Proxel does not run ${found.architecture} from a file alone` };
   try {
     const built = network(found.architecture, found.config, who);

@@ -15,7 +15,7 @@ const HELP = `proxel demo: restore a picture that this program draws, four tasks
 
 const TITLES: Record<Task, string> = {
   deblur: "deblur (Gaussian, 3 px)",
-  sr: "4x super-resolution",
+  sr: "2x super-resolution",
   inpaint: "inpaint (box)",
   denoise: "denoise",
 };
@@ -47,7 +47,7 @@ export async function demo(argv: string[]): Promise<number> {
     const rows: SheetRow[] = [];
     const results = [];
     for (const task of TASKS) {
-      const job = await plan(truth, task, { simulated: true });
+      const job = await plan(truth, task, { simulated: true, scale: 2 });
       const solverOf = (sigmaNoise: number) => solverFor(defaultSolver(task), task, sigmaNoise, { steps });
       const { picture, ...figures } = await solve(job, solverOf, denoiser, { seed: 0, signal, label: task.padEnd(8) });
       const [before, after] = [figures.psnrMeasurement ?? 0, figures.psnr ?? 0];

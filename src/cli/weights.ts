@@ -38,7 +38,7 @@ export async function weights(argv: string[]): Promise<number> {
     return 0;
   }
   const [name, file, ...more] = positionals;
-  const action = name === undefined ? undefined : ACTIONS[name];
+  const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (!action) {
     const near = name === undefined ? undefined : nearest(name, Object.keys(ACTIONS));
     throw new TypeError(
@@ -175,7 +175,10 @@ async function convert(path: string, values: WeightsValues): Promise<number> {
       signal,
       onProgress: bar.onProgress,
     });
-    console.error(`weights: ${path} -> ${out}, ${found ? found.title : "a network unknown here, names as they were"}`);
+    const aside = found ? file.names.length - ours.size : 0;
+    console.error(
+      `weights: ${path} -> ${out}, ${found ? found.title : "a network unknown here, names as they were"}${aside ? `; ${aside} tensors outside ${found?.prefix || "it"} left out` : ""}`,
+    );
     return 0;
   } finally {
     bar.stop();

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { cast } from "../../kernels/cast.ts";
 import { ARCHITECTURES, type Given } from "../architectures.ts";
 import { WeightsError } from "../errors.ts";
@@ -9,9 +8,12 @@ import { dispose, scope } from "../tensor/scope.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { openWeights } from "../weights/open.ts";
 import { saveWeights } from "../weights/save.ts";
+import { openSource } from "../weights/source.ts";
 import { widen } from "../weights/stored.ts";
 import { interruptible } from "./progress.ts";
 import { bytesBar, dtypeOf, open, target, type WeightsValues } from "./weights_files.ts";
+
+const MOST_JSON = 1 << 20;
 
 /** `weights forward`: the network of a file on stored tensors, as the official code's forward. */
 export async function forward(path: string, values: WeightsValues): Promise<number> {
@@ -58,11 +60,14 @@ export async function forward(path: string, values: WeightsValues): Promise<numb
 /** `official_class` and `config` of a JSON file; or the arguments alone. */
 async function configOf(path: string): Promise<{ architecture?: string; config: Config }> {
   let json: unknown;
+  const file = await openSource(path);
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = JSON.parse(new TextDecoder().decode(await file.read(0, Math.min(file.size, MOST_JSON))));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new WeightsError(`${path}: expected JSON, got none (${error.message})`);
+    throw new WeightsError(`${path}: expected JSON, got none (${error.message.replace(/\p{C}/gu, "?")})`);
+  } finally {
+    await file.close?.();
   }
   const isObject = (value: unknown): value is Record<string, unknown> =>
     typeof value === "object" && value !== null && !Array.isArray(value);
@@ -71,7 +76,7 @@ async function configOf(path: string): Promise<{ architecture?: string; config: 
   const config = json.config ?? (architecture === undefined ? json : {});
   if (!isObject(config)) throw new WeightsError(`${path}: expected an object as config, got ${JSON.stringify(config)}`);
   if (architecture === undefined) return { config };
-  if (typeof architecture !== "string" || !ARCHITECTURES[architecture])
+  if (typeof architecture !== "string" || !Object.hasOwn(ARCHITECTURES, architecture))
     throw new WeightsError(
       `${path}: expected an official_class of ${Object.keys(ARCHITECTURES).join(", ")}; got ${JSON.stringify(architecture)}`,
     );

@@ -132,12 +132,14 @@ test("what cannot be done is said in one line; its exit code is 2", async () => 
   writeFileSync(at("x.safetensors"), formatSafetensors({ x: { dtype: "F32", shape: [1], bytes: f32([1]) } }));
   writeFileSync(at("c.json"), JSON.stringify({ official_class: ADM, config }));
   writeFileSync(at("bad.json"), "{");
+  writeFileSync(at("proto.json"), JSON.stringify({ official_class: "constructor", config }));
   writeFileSync(at("other.json"), JSON.stringify({ official_class: "nobody's", config }));
   const forward = (file: string, c: string, input = "x.safetensors") =>
     ["forward", at(file), "--input", at(input), "-o", at("y.safetensors"), "--config", at(c)] as const;
   const cases: [args: readonly string[], says: RegExp][] = [
     [[], /expected inspect, convert or forward, got nothing/],
     [["inspct", "x"], /got inspct; did you mean inspect\?/],
+    [["constructor", "x"], /expected inspect, convert or forward, got constructor/],
     [["inspect"], /inspect which file\?/],
     [["inspect", at("none.pt")], /none\.pt: no such file/],
     [["inspect", at("junk.pt")], /expected safetensors, a torch checkpoint/],
@@ -151,6 +153,10 @@ test("what cannot be done is said in one line; its exit code is 2", async () => 
     [["convert", at("odd.safetensors"), "-o", at("o.safetensors"), "--ema", "--no-ema"], /give one of them/],
     [forward("cut.safetensors", "c.json"), /the weights do not fit: 1 missing \(out\.2\.bias\)/],
     [forward("odd.safetensors", "bad.json"), /bad\.json: expected JSON/],
+    [forward("odd.safetensors", "proto.json"), /expected an official_class of guided_diffusion/],
+    [forward("odd.safetensors", "none.json"), /none\.json: no such file/],
+    [forward("odd.safetensors", "."), /a file was expected/],
+    [forward("odd.safetensors", "odd.safetensors"), /^\P{Cc}*expected JSON\P{Cc}*$/u],
     [forward("odd.safetensors", "other.json"), /expected an official_class of guided_diffusion/],
     [forward("odd.safetensors", "c.json"), /nearest network is guided_diffusion.*142 missing.*1 unused \(a\)/],
   ];
