@@ -105,7 +105,8 @@ export function normUnetNetwork({
   return {
     ...declared(net),
     inputs: [],
-    forward(p, x) {
+    forward(p, given) {
+      const x = cast(given, "f32"); // k-space and its norms, whatever the weights are
       const [N, coils, H, W] = x.shape as [number, number, number, number];
       if (x.shape.length !== 5 || x.shape[4] !== 2)
         throw new WeightsError(`x: expected [N, coils, H, W, 2], got [${x.shape}]`);
@@ -121,7 +122,8 @@ export function varnetNetwork(config: Parameters<typeof officialVarnet>[0]): Net
   return {
     ...declared(net),
     inputs: ["mask", "(num_low_frequencies)"],
-    forward(p, x, given) {
+    forward(p, measured, given) {
+      const x = cast(measured, "f32");
       const [N, coils, H, W] = x.shape as [number, number, number, number];
       if (x.shape.length !== 5 || x.shape[4] !== 2)
         throw new WeightsError(`x: expected k-space [N, coils, H, W, 2], got [${x.shape}]`);
