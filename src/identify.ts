@@ -104,7 +104,8 @@ export async function examine(weights: Weights, hints: Hints = {}): Promise<Iden
   return identify(weights, { ...hints, config: { sigma_max, sigma_min, num_scales: count, ...hints.config } });
 }
 
-const listed = (names: readonly string[], what: string): string[] =>
+/** `2 missing (a, b)`, or nothing where there are none. */
+export const listed = (names: readonly string[], what: string): string[] =>
   names.length ? [`${names.length} ${what} (${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""})`] : [];
 
 /** The network, or a WeightsError that says what stands in its way: tensors by name, arguments that are open. */

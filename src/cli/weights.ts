@@ -1,5 +1,5 @@
 import { WeightsError } from "../errors.ts";
-import { examine, type Identified } from "../identify.ts";
+import { examine, type Identified, listed } from "../identify.ts";
 import { convert as converted, isFloat } from "../weights/convert.ts";
 import type { Weights } from "../weights/open.ts";
 import { saveWeights } from "../weights/save.ts";
@@ -175,6 +175,7 @@ async function convert(path: string, values: WeightsValues): Promise<number> {
       signal,
       onProgress: bar.onProgress,
     });
+    if (found && !isWhole(found)) console.error(`weights convert: ${path}: ${misfit(found, file)}`);
     const aside = found ? file.names.length - ours.size : 0;
     console.error(
       `weights: ${path} -> ${out}, ${found ? found.title : "a network unknown here, names as they were"}${aside ? `; ${aside} tensors outside ${found?.prefix || "it"} left out` : ""}`,
@@ -188,6 +189,13 @@ async function convert(path: string, values: WeightsValues): Promise<number> {
 }
 
 const isWhole = ({ fit }: Identified): boolean => Object.values(fit).every((names) => names.length === 0);
+
+/** Why the copy is no network that can be run. */
+const misfit = ({ fit: { missing, misshapen, unused } }: Identified, { metadata }: Weights): string =>
+  clean(
+    [...listed(missing, "missing"), ...listed(misshapen, "misshapen"), ...listed(unused, "unused")].join(", ") +
+      (metadata.architecture ? ": written with the configuration that it had" : ": written without a configuration"),
+  );
 
 /** The same file with its matrices in another type. Norms, biases and Fourier frequencies lose too much in f16. */
 function rounded(file: Weights, dtype: "f16" | "f32"): Weights {

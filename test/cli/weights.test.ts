@@ -1,7 +1,7 @@
 // `proxel weights`: what a file holds, its copy as safetensors, and what its network gives, from the shell.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { rng } from "../../kernels/random.ts";
 import { network } from "../../src/architectures.ts";
 import { weights } from "../../src/cli/weights.ts";
@@ -182,6 +182,32 @@ test("what cannot be done is said in one line; its exit code is 2", async () => 
     parameters: 2,
     why: expect.stringMatching(/known network/),
   });
+});
+
+test("a copy of a network that lacks tensors is written, and says so", async () => {
+  const dir = folder();
+  const { tensors, tree } = await checkpoint();
+  dispose(tree);
+  const { "model.out.2.bias": _, ...cut } = tensors;
+  cut["model.out.2.weight"] = { dtype: "F32", shape: [6, 31, 3, 3], bytes: new Uint8Array(4 * 6 * 31 * 9) };
+  const [from, to] = [join(dir, "cut.safetensors"), join(dir, "copy.safetensors")];
+  const said = vi.spyOn(console, "error").mockImplementation(() => {});
+  const convert = async (held: typeof cut) => {
+    writeFileSync(from, formatSafetensors(held));
+    said.mockClear();
+    expect(await weights(["convert", from, "-o", to, "-f"])).toBe(0);
+    return said.mock.calls.join("\n");
+  };
+  try {
+    const lines = await convert(cut);
+    expect(lines).toContain(
+      `weights convert: ${from}: 1 missing (out.2.bias), 1 misshapen (out.2.weight expects [6,32,3,3], got [6,31,3,3]): written without a configuration`,
+    );
+    expect(parseSafetensors(readFileSync(to)).metadata).not.toHaveProperty("architecture");
+    expect(await convert(tensors)).not.toMatch(/weights convert:/);
+  } finally {
+    said.mockRestore();
+  }
 });
 
 test("a score_sde checkpoint as it was released, averaged or not", async () => {
