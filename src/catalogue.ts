@@ -2,10 +2,10 @@
 
 import { type Face, type FaceOptions, faceOf } from "./denoisers.ts";
 import { type AnySizeOptions, anySize } from "./diffusion/any_size.ts";
-import type { Denoiser } from "./diffusion/denoiser.ts";
+import type { Denoiser, Sigma } from "./diffusion/denoiser.ts";
 import { planned } from "./diffusion/planned.ts";
 import { precondition } from "./diffusion/precondition.ts";
-import { WeightsError } from "./errors.ts";
+import { ProxelError, WeightsError } from "./errors.ts";
 import { examine, loadTensors, settled, whole } from "./identify.ts";
 import { type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
 import type { Net, Params } from "./nets/net.ts";
@@ -13,6 +13,7 @@ import { spaceToDepth } from "./nets/space_to_depth.ts";
 import { presetFor } from "./presets.ts";
 import type { Config } from "./recognise_keys.ts";
 import { dispose } from "./tensor/scope.ts";
+import type { Tensor } from "./tensor/tensor.ts";
 import { openWeights, type Weights } from "./weights/open.ts";
 import type { Readable } from "./weights/source.ts";
 
@@ -37,9 +38,7 @@ export interface Prior {
   readonly net: Net;
   readonly sigmaData: number;
   /** The bare network F(x, c_noise) of EDM's preconditioning. */
-  F(
-    params: Params,
-  ): (x: import("./tensor/tensor.ts").Tensor, cNoise: readonly number[]) => import("./tensor/tensor.ts").Tensor;
+  F(params: Params): (x: Tensor, cNoise: readonly number[]) => Tensor;
   readonly metadata: PriorMetadata;
 }
 
@@ -117,9 +116,16 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
       ...(onProgress && { onProgress }),
     });
     const network = planned(face.F(params));
-    return Object.assign(anySize(face.wrap(network), options), what, {
+    const denoiser = anySize(face.wrap(network), options);
+    let open = true;
+    const call: typeof denoiser = Object.assign((x: Tensor, sigma: Sigma): Tensor => {
+      if (!open) throw new ProxelError("denoiser: it was disposed; load it again");
+      return denoiser(x, sigma);
+    }, denoiser);
+    return Object.assign(call, what, {
       parameters: expected.parameters,
       [Symbol.dispose]() {
+        open = false;
         network[Symbol.dispose]();
         dispose(params);
       },

@@ -33,3 +33,10 @@ test.for(["f32", "f16"] as const)(
     }
   },
 );
+
+test("a denoiser that was disposed says so", async () => {
+  const denoiser = await loadDenoiser(weights);
+  denoiser[Symbol.dispose]();
+  using x = tensor([1, 16, 16, 3], new Float32Array(768));
+  expect(() => denoiser(x, 1)).toThrow("denoiser: it was disposed; load it again");
+});
