@@ -21,10 +21,21 @@ export const OPTIONS = {
 
 export type WeightsValues = ReturnType<typeof parse<typeof OPTIONS>>["values"];
 
-/** Opens the file, with a bar while it is read. */
+/** Opens the file, with a bar while it is downloaded, where its server sends it only as a whole. */
 export async function open(file: string, values: WeightsValues, signal: AbortSignal): Promise<Weights> {
   if (values.ema && values["no-ema"]) throw new TypeError("--ema and --no-ema: give one of them");
-  return openWeights(file, { ema: !values["no-ema"], signal });
+  const bar = bytesBar("download");
+  let opened = false; // what follows has a bar of its own
+  try {
+    return await openWeights(file, {
+      ema: !values["no-ema"],
+      signal,
+      onProgress: (told) => opened || bar.onProgress(told),
+    });
+  } finally {
+    opened = true;
+    bar.stop();
+  }
 }
 
 /** What --dtype asks for. */
