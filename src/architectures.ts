@@ -12,7 +12,7 @@ import {
   trunkNetwork,
   varnetNetwork,
 } from "./architectures_others.ts";
-import { declared, type Given, type Network, nchw, nhwc, times } from "./architectures_shared.ts";
+import { declaredNet, type Given, type Network, nchw, nhwc, times } from "./architectures_shared.ts";
 import { precondition } from "./diffusion/precondition.ts";
 import { WeightsError } from "./errors.ts";
 import { officialAdm } from "./nets/adm_official.ts";
@@ -22,7 +22,7 @@ import { officialDncnn } from "./nets/dncnn.ts";
 import { officialDrunet } from "./nets/drunet.ts";
 import { officialEdm } from "./nets/edm_official.ts";
 import { officialNcsnpp } from "./nets/ncsnpp.ts";
-import type { Labels, Module, PerSample, Specs } from "./nets/net.ts";
+import type { Net, PictureNet, Specs } from "./nets/net.ts";
 import type { officialVarnet } from "./nets/varnet.ts";
 import { ADM, ADM_LORA } from "./recognise_adm.ts";
 import { edmClass } from "./recognise_edm.ts";
@@ -41,7 +41,6 @@ import {
   VARNET,
 } from "./recognise_others.ts";
 import { NCSNPP } from "./recognise_score_sde.ts";
-import type { Tensor } from "./tensor/tensor.ts";
 import { loraMerge, unparametrised } from "./train/lora.ts";
 
 export type { Given, Network } from "./architectures_shared.ts";
@@ -99,14 +98,14 @@ function rows(given: ReadonlyMap<string, Given>, name: string): number[][] | und
   );
 }
 
-const timed = (net: Module<[x: Tensor, t: PerSample, labels?: Labels]>, name: string): Network => ({
-  ...declared(net),
+const timed = (net: Net, name: string): Network => ({
+  ...declaredNet(net),
   inputs: [name],
   forward: (p, x, given) => nchw(net.apply(p, nhwc(x), times(given, name, x.shape[0] as number))),
 });
 
-const plain = (net: Module<[x: Tensor]>): Network => ({
-  ...declared(net),
+const plain = (net: PictureNet): Network => ({
+  ...declaredNet(net),
   inputs: [],
   forward: (p, x) => nchw(net.apply(p, nhwc(x))),
 });
@@ -114,7 +113,7 @@ const plain = (net: Module<[x: Tensor]>): Network => ({
 function admNetwork(config: Parameters<typeof officialAdm>[0]): Network {
   const net = officialAdm(config);
   return {
-    ...declared(net),
+    ...declaredNet(net),
     inputs: config.num_classes ? ["timesteps", "label"] : ["timesteps"],
     forward(p, x, given) {
       const label = given.get("label");
@@ -167,7 +166,7 @@ function loraNetwork(config: LoraConfig): Network {
 function edmNetwork(config: Parameters<typeof officialEdm>[0]): Network {
   const { net, precondition: form, sigmaData, classes, augments } = officialEdm(config);
   return {
-    ...declared(net),
+    ...declaredNet(net),
     inputs: ["sigma", ...(classes ? ["(class_labels)"] : []), ...(augments ? ["(augment_labels)"] : [])],
     forward(p, x, given) {
       const label = rows(given, "class_labels");

@@ -2,7 +2,7 @@
 import { reshape } from "../kernels/reshape.ts";
 import { transpose } from "../kernels/transpose.ts";
 import { ShapeError, WeightsError } from "./errors.ts";
-import type { Module, Params, Specs } from "./nets/net.ts";
+import type { Module, Net, Params, Specs } from "./nets/net.ts";
 import type { Tensor } from "./tensor/tensor.ts";
 
 /** An input as it is stored: NCHW, row-major. */
@@ -17,6 +17,8 @@ export interface Network {
   readonly buffers?: Module<[]>["buffers"];
   /** Names of what it takes beside the picture `x`; a name in brackets may be left out. */
   readonly inputs: readonly string[];
+  /** What its `x` must be, where that is a picture [N, channels, H, W]: H and W multiples of `multipleOf`. */
+  readonly picture?: { readonly channels: number; readonly multipleOf: number };
   /** What the official forward gives for these inputs, in its layout. */
   forward(params: Params, x: Tensor, given: ReadonlyMap<string, Given>): Tensor;
 }
@@ -46,3 +48,20 @@ export const declared = ({ parameters, buffers }: Pick<Module<[]>, "parameters" 
   parameters,
   ...(buffers && { buffers }),
 });
+
+/** The same of a network on pictures. */
+export const declaredNet = (net: Pick<Net, "parameters" | "buffers" | "inChannels" | "multipleOf">) => ({
+  ...declared(net),
+  picture: { channels: net.inChannels, multipleOf: net.multipleOf },
+});
+
+/** Refuses an `x` that the network cannot take, before anything runs. */
+export function checkPicture({ picture }: Pick<Network, "picture">, shape: readonly number[], who: string): void {
+  if (!picture) return;
+  const { channels, multipleOf: m } = picture;
+  const [, C, H = 0, W = 0] = shape;
+  const expected = `${who}: expected x [N, ${channels}, H, W]${m > 1 ? ` with H and W multiples of ${m}` : ""}, got [${shape.join(", ")}]`;
+  if (shape.length !== 4 || C !== channels)
+    throw new ShapeError(`${expected}; give NCHW with the ${channels} channels that the network was made for`);
+  if (H < 1 || W < 1 || H % m || W % m) throw new ShapeError(`${expected}; pad or crop it`);
+}

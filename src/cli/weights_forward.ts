@@ -1,5 +1,6 @@
 import { cast } from "../../kernels/cast.ts";
 import { ARCHITECTURES, type Given } from "../architectures.ts";
+import { checkPicture } from "../architectures_shared.ts";
 import { WeightsError } from "../errors.ts";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { examine, loadTensors, settled } from "../identify.ts";
@@ -28,6 +29,7 @@ export async function forward(path: string, values: WeightsValues): Promise<numb
     const found = await examine(file, told);
     const network = settled(found, path);
     const given = await inputs(values.input, ["x", ...network.inputs], found.title);
+    checkPicture(network, (given.get("x") as Given).shape, `${values.input}: ${found.title}`);
     for (const [key, why] of Object.entries(found.assumed)) console.error(`weights: assumed ${key}: ${why}`);
 
     using _ = await openGpu();

@@ -176,6 +176,20 @@ test("what cannot be done is said in one line; its exit code is 2", async () => 
     2,
     expect.stringMatching(/takes x, timesteps; timesteps is missing, there is x/),
   ]);
+  const shaped: [shape: number[], says: RegExp][] = [
+    [
+      [1, 1, 16, 16],
+      /x \[N, 3, H, W\] with H and W multiples of 2, got \[1, 1, 16, 16\]; give NCHW with the 3 channels/,
+    ],
+    [[3, 16, 16], /got \[3, 16, 16\]; give NCHW/],
+    [[1, 3, 16, 15], /big\.safetensors: ADM U-Net.* multiples of 2, got \[1, 3, 16, 15\]; pad or crop it/],
+  ];
+  for (const [shape, says] of shaped) {
+    const x = { dtype: "F32", shape, bytes: f32(new Float32Array(shape.reduce((a, b) => a * b))) } as const;
+    const timesteps = { dtype: "F32", shape: [1], bytes: f32([5]) } as const;
+    writeFileSync(at("big.safetensors"), formatSafetensors({ x, timesteps }));
+    await expect(weights([...forward("whole.safetensors", "c.json", "big.safetensors")])).rejects.toThrow(says);
+  }
   const unknown = await proxel("weights", "inspect", at("odd.safetensors"), "--json");
   expect(json(unknown)).toMatchObject({
     architecture: null,
