@@ -1,3 +1,5 @@
+import { qlImplicit } from "./ql_implicit.ts";
+
 export interface Eigen {
   /** Descending. */
   values: Float64Array;
@@ -31,7 +33,13 @@ export function hermitianEigen(A: ArrayLike<number>, n: number): Eigen {
   }
   const Z = new Float64Array(n * n);
   for (let k = 0; k < n; k++) Z[k * n + k] = 1;
-  qlImplicit(d, e, Z, n);
+  qlImplicit(d, e, (i, c, s) => {
+    for (let k = i * n; k < (i + 1) * n; k++) {
+      const [lower, upper] = [Z[k] as number, Z[k + n] as number];
+      Z[k + n] = s * lower + c * upper;
+      Z[k] = c * lower - s * upper;
+    }
+  });
 
   const order = Array.from({ length: n }, (_, k) => k).sort((p, q) => (d[q] as number) - (d[p] as number));
   const vectors = new Float64Array(2 * n * n);
@@ -118,49 +126,4 @@ function tridiagonalise(a: Float64Array, n: number): Float64Array[] {
     }
   }
   return mirrors;
-}
-
-/** Diagonal d and off-diagonal e of a real symmetric matrix to its eigenvalues, in d; row k of Z becomes vector k. */
-function qlImplicit(d: Float64Array, e: Float64Array, Z: Float64Array, n: number): void {
-  // against the whole matrix: where it lacks rank, what is near the diagonal is rounding too
-  const norm = d.reduce((most, v, k) => Math.max(most, Math.abs(v) + Math.abs(e[k] as number)), 0);
-  const small = norm * 2 ** -53;
-  for (let l = 0; l < n; l++)
-    for (let tries = 0; ; tries++) {
-      let m = l;
-      while (m + 1 < n && Math.abs(e[m] as number) > small) m++;
-      if (m === l) break;
-      if (tries === 60) throw new Error("internal: hermitianEigen did not converge");
-      const half = ((d[l + 1] as number) - (d[l] as number)) / (2 * (e[l] as number));
-      const root = Math.hypot(half, 1);
-      let g = (d[m] as number) - (d[l] as number) + (e[l] as number) / (half + (half >= 0 ? root : -root));
-      let [s, c, p] = [1, 1, 0];
-      let i = m - 1;
-      for (; i >= l; i--) {
-        const [f, b] = [s * (e[i] as number), c * (e[i] as number)];
-        const r = Math.hypot(f, g);
-        e[i + 1] = r;
-        if (r === 0) {
-          d[i + 1] = (d[i + 1] as number) - p;
-          e[m] = 0;
-          break;
-        }
-        s = f / r;
-        c = g / r;
-        g = (d[i + 1] as number) - p;
-        const t = ((d[i] as number) - g) * s + 2 * c * b;
-        p = s * t;
-        d[i + 1] = g + p;
-        g = c * t - b;
-        for (let k = 0; k < n; k++) {
-          const [lower, upper] = [Z[i * n + k] as number, Z[(i + 1) * n + k] as number];
-          Z[(i + 1) * n + k] = s * lower + c * upper;
-          Z[i * n + k] = c * lower - s * upper;
-        }
-      }
-      if (i >= l) continue;
-      d[l] = (d[l] as number) - p;
-      e[l] = g;
-      e[m] = 0;
-    }
 }

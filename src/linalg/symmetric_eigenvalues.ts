@@ -1,3 +1,5 @@
+import { qlImplicit } from "./ql_implicit.ts";
+
 /**
  * The eigenvalues of a real symmetric matrix, descending, in float64 on the host: Householder's reduction to three diagonals
  * and the implicit QL iteration without vectors [Wilkinson & Reinsch 1971, II/2 and II/3]. `A` is n rows of n numbers and is
@@ -10,7 +12,7 @@ export function symmetricEigenvalues(A: ArrayLike<number>, n: number): Float64Ar
   for (let k = 0; k + 2 < n; k++) e[k] = mirror(a, n, k);
   if (n > 1) e[n - 2] = a[(n - 1) * n + n - 2] as number;
   const d = Float64Array.from({ length: n }, (_, k) => a[k * n + k] as number);
-  qlValues(d, e);
+  qlImplicit(d, e);
   return d.sort().reverse();
 }
 
@@ -45,44 +47,4 @@ function mirror(a: Float64Array, n: number, k: number): number {
       a[at] = (a[at] as number) - p * (w[j] as number) - q * (u[j] as number);
   }
   return -sign * size;
-}
-
-/** Diagonal d and off-diagonal e of a symmetric matrix to its eigenvalues, in d. */
-function qlValues(d: Float64Array, e: Float64Array): void {
-  const n = d.length;
-  const norm = d.reduce((most, v, k) => Math.max(most, Math.abs(v) + Math.abs(e[k] as number)), 0);
-  const small = norm * 2 ** -50; // sweeps leave rounding of some eps of the whole
-  for (let l = 0; l < n; l++)
-    for (let tries = 0; ; tries++) {
-      let m = l;
-      while (m + 1 < n && Math.abs(e[m] as number) > small) m++;
-      if (m === l) break;
-      if (tries === 60) throw new Error("internal: symmetricEigenvalues did not converge");
-      const half = ((d[l + 1] as number) - (d[l] as number)) / (2 * (e[l] as number));
-      const root = Math.hypot(half, 1);
-      let g = (d[m] as number) - (d[l] as number) + (e[l] as number) / (half + (half >= 0 ? root : -root));
-      let [s, c, p] = [1, 1, 0];
-      let i = m - 1;
-      for (; i >= l; i--) {
-        const [f, b] = [s * (e[i] as number), c * (e[i] as number)];
-        const r = Math.hypot(f, g);
-        e[i + 1] = r;
-        if (r === 0) {
-          d[i + 1] = (d[i + 1] as number) - p;
-          e[m] = 0;
-          break;
-        }
-        s = f / r;
-        c = g / r;
-        g = (d[i + 1] as number) - p;
-        const t = ((d[i] as number) - g) * s + 2 * c * b;
-        p = s * t;
-        d[i + 1] = g + p;
-        g = c * t - b;
-      }
-      if (i >= l) continue;
-      d[l] = (d[l] as number) - p;
-      e[l] = g;
-      e[m] = 0;
-    }
 }
