@@ -3,7 +3,7 @@
  * a thousand steps at 256 x 256 and noise .05, stands in each solver's presets.
  */
 import { karras, type Levels } from "./diffusion/schedules.ts";
-import { cm4ir } from "./solvers/cm4ir.ts";
+import { cm4ir, cm4irPresets } from "./solvers/cm4ir.ts";
 import { daps } from "./solvers/daps.ts";
 import { ddiff, ddiffHqs } from "./solvers/ddiff.ts";
 import { ddim } from "./solvers/ddim.ts";
@@ -84,7 +84,7 @@ export const METHODS = {
     const decay = (rhoMin / rho) ** (1 / Math.max(1, burnIn));
     return pnpEdm({ steps, rho, decay, rhoMin, burnIn, gridSteps: 20, estimate });
   },
-  cm4ir: (_, o) => cm4ir({ steps: some(o, 4), first: 150, gamma: 0.05 }),
+  cm4ir: (_, o) => cm4ir({ steps: some(o, 4), ...cm4irPresets.bedroomDeblur25 }),
   latino: (_, o) => latino({ times: evenTimes(some(o, 8)), lastData: true }),
 } as const satisfies Record<string, Method>;
 
