@@ -33,7 +33,7 @@ export function hermitianEigen(A: ArrayLike<number>, n: number): Eigen {
   }
   const Z = new Float64Array(n * n);
   for (let k = 0; k < n; k++) Z[k * n + k] = 1;
-  qlImplicit(d, e, (i, c, s) => {
+  qlImplicit(d, e, 2 ** -53, (i, c, s) => {
     for (let k = i * n; k < (i + 1) * n; k++) {
       const [lower, upper] = [Z[k] as number, Z[k + n] as number];
       Z[k + n] = s * lower + c * upper;

@@ -1,12 +1,18 @@
 /**
- * Diagonal d and off-diagonal e of a real symmetric matrix to its eigenvalues, in d, by implicit QL sweeps. `turn` is told
+ * Diagonal d and off-diagonal e of a real symmetric matrix to its eigenvalues, in d, by implicit QL sweeps, until
+ * what is beside the diagonal is `least` of the norm. `turn` is told
  * of each plane rotation of axes i and i + 1: applied to the rows of an orthogonal matrix, they become the vectors.
  */
-export function qlImplicit(d: Float64Array, e: Float64Array, turn?: (i: number, c: number, s: number) => void): void {
+export function qlImplicit(
+  d: Float64Array,
+  e: Float64Array,
+  least: number,
+  turn?: (i: number, c: number, s: number) => void,
+): void {
   const n = d.length;
   // against the whole matrix: where it lacks rank, what is near the diagonal is rounding too, of some eps
   const norm = d.reduce((most, v, k) => Math.max(most, Math.abs(v) + Math.abs(e[k] as number)), 0);
-  const small = norm * 2 ** -50;
+  const small = norm * least;
   for (let l = 0; l < n; l++)
     for (let tries = 0; ; tries++) {
       let m = l;

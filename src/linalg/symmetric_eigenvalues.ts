@@ -12,7 +12,7 @@ export function symmetricEigenvalues(A: ArrayLike<number>, n: number): Float64Ar
   for (let k = 0; k + 2 < n; k++) e[k] = mirror(a, n, k);
   if (n > 1) e[n - 2] = a[(n - 1) * n + n - 2] as number;
   const d = Float64Array.from({ length: n }, (_, k) => a[k * n + k] as number);
-  qlImplicit(d, e);
+  qlImplicit(d, e, 2 ** -50); // below it, sweeps of 2048 numbers only move rounding about
   return d.sort().reverse();
 }
 
