@@ -7,7 +7,7 @@ import { asComplex, asReal, reshape } from "../../kernels/reshape.ts";
 import { transpose } from "../../kernels/transpose.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { Tensor, tensor } from "../tensor/tensor.ts";
 import type { Module, Params, Specs } from "./net.ts";
 import { normUnet } from "./norm_unet.ts";
 
@@ -33,10 +33,15 @@ export interface OfficialVarnet {
 }
 
 export interface Sampling {
-  /** Which columns of k-space were measured, 1 or 0: one row for all samples, or one each. */
-  mask: readonly number[] | readonly (readonly number[])[];
+  /**
+   * Which columns of k-space were measured, 1 or 0: one row for all samples, or one each. Or which points: f32 [H, W, 1] or
+   * [N, H, W, 1], which then also needs `centre`.
+   */
+  mask: readonly number[] | readonly (readonly number[])[] | Tensor;
   /** Columns of the fully sampled centre; counted in the mask when left out or 0. */
   lowFrequencies?: number;
+  /** Of a mask of points: 1 over the middle part that sensitivities are estimated from, shaped as the mask. */
+  centre?: Tensor;
 }
 
 /** A sample of reconstruction: coil k-spaces to one picture of magnitudes. */
@@ -55,7 +60,7 @@ const Finv = (k: Tensor) => scope(() => fftshift(ifft2(ifftshift(k), { norm: "or
  *   k <- k - w M (k - k0) - F(S NormUnet(sum over coils of conj(S) F^-1 k))           for each cascade
  *   y = sqrt(sum over coils of |F^-1 k|^2)
  * k-space is c64 [N, H, W, coils], coils as channels and the zero frequency in the middle; y is f32 [N, H, W, 1].
- * M leaves out columns (Cartesian sampling). Where all coils are 0, S is taken as 0; fastMRI divides by 0 there.
+ * M leaves out columns (Cartesian sampling), or points. Where all coils are 0, S is taken as 0; fastMRI divides by 0 there.
  */
 export function varnet(config: VarnetConfig = {}): Varnet {
   const { cascades = 12, sensChannels = 8, sensPools = 4, channels = 18, pools = 4, maskCentre = true } = config;
@@ -76,7 +81,7 @@ export function varnet(config: VarnetConfig = {}): Varnet {
   const sensitivities = (p: Params, k0: Tensor, sampling: Sampling) =>
     scope(() => {
       const [N, H, W, C] = dims(k0);
-      const centre = maskCentre ? mul(k0, rows(centres(sampling, N, W), W)) : k0;
+      const centre = maskCentre ? mul(k0, centreOf(sampling, N, W)) : k0;
       const coils = coilsToBatch(Finv(centre));
       const S = batchToCoils(sens.apply(under(p, "sens_net.norm_unet.", sens.parameters), coils), [N, H, W, C]);
       const norm = reshape(rss(S), [N, H, W, 1, 1]);
@@ -90,7 +95,7 @@ export function varnet(config: VarnetConfig = {}): Varnet {
     apply: (p, k0, sampling) =>
       scope(() => {
         const [N, H, W] = dims(k0);
-        const M = rows(columns(sampling, N, W), W);
+        const M = sampling.mask instanceof Tensor ? sampling.mask : rows(columns(sampling, N, W), W);
         const S = sensitivities(p, k0, sampling);
         let k = k0;
         for (let i = 0; i < cascades; i++) {
@@ -150,13 +155,23 @@ const rows = (list: readonly (readonly number[])[], W: number): Tensor => tensor
 
 /** The mask as one row for all, or one for each sample. */
 function columns({ mask }: Sampling, N: number, W: number): readonly (readonly number[])[] {
-  const list = (typeof mask[0] === "number" ? [mask] : mask) as readonly (readonly number[])[];
+  const given = mask as Exclude<Sampling["mask"], Tensor>;
+  const list = (typeof given[0] === "number" ? [given] : given) as readonly (readonly number[])[];
   const odd = list.find((row) => row.length !== W || row.some((v) => v !== 0 && v !== 1));
   if (odd || (list.length !== 1 && list.length !== N))
     throw new ShapeError(
       `varnet: mask expects 0 or 1 for each of ${W} columns, one row or ${N}, got ${list.length} of ${odd?.length ?? W}`,
     );
   return list;
+}
+
+function centreOf(sampling: Sampling, N: number, W: number): Tensor {
+  const { mask, centre } = sampling;
+  if (!(mask instanceof Tensor)) return rows(centres(sampling, N, W), W);
+  if (centre) return centre;
+  throw new TypeError(
+    "varnet: a mask of points needs its centre, shaped alike: where sensitivities are estimated from",
+  );
 }
 
 /** Ones over the fully sampled centre: `lowFrequencies` columns, or as many as fastMRI counts in the mask. */
