@@ -105,18 +105,13 @@ export function checkpoint<X extends readonly Tree[]>(f: (...x: X) => Tensor): (
       name: "checkpoint",
       forward: (inputs) => ({ out: scope(() => f(...rebuild(inputs))), saved: inputs }),
       vjp(dy, saved: Tensor[], _, needs) {
-        // only what is wanted is tracked, so that frozen parameters cost nothing
-        const wanted = saved.filter((_, i) => needs[i]);
-        const { pullback } = vjp(
-          (...some: Tensor[]) => {
-            let k = 0;
-            return f(...rebuild(saved.map((t, i) => (needs[i] ? (some[k++] as Tensor) : t))));
-          },
-          ...wanted,
-        );
-        const grads = pullback(dy);
-        let k = 0;
-        return saved.map((_, i) => (needs[i] ? grads[k++] : null));
+        // only what is wanted is tracked, so that frozen parameters cost nothing; what came in twice is one tensor
+        const wanted = saved.map((t, i) => needs[i] === true && saved.indexOf(t) === i);
+        const xs = saved.filter((_, i) => wanted[i]);
+        const { value, tape } = record(xs, () => f(...rebuild(saved)));
+        if (!saved.includes(value)) value.dispose(); // nobody reads it; a tape that wants it has it
+        const grads = replay(tape, xs, value, dy, true);
+        return saved.map((t, i) => (wanted[i] ? grads.get(t) : null));
       },
     })(leaves(x), {});
   };

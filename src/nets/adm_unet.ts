@@ -20,6 +20,7 @@ import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { inBlock } from "./checkpointed.ts";
 import { declare } from "./layers.ts";
 import { labelRows, type Net, type Params, perSample, type Specs } from "./net.ts";
 
@@ -69,7 +70,7 @@ export function admUnet(config: AdmConfig): Net {
   declare.conv(parameters, "out.2", outChannels, last, 3, { zero: true });
 
   const headsOf = (C: number) => (headChannels ? C / headChannels : heads);
-  const run = (p: Params, layer: Layer, h: Tensor, skip: Tensor | undefined, emb: Tensor): Tensor => {
+  const run = (layer: Layer, p: Params, h: Tensor, skip: Tensor | undefined, emb: Tensor): Tensor => {
     const w = (name: string) => p[`${layer.at}.${name}`] as Tensor;
     const norm = (x: Tensor, name: string, more: object = {}) =>
       groupNorm(x, w(`${name}.weight`), w(`${name}.bias`), { groups: 32, eps: 1e-5, ...more });
@@ -117,7 +118,7 @@ export function admUnet(config: AdmConfig): Net {
     outChannels,
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
-    apply: (p, x, t, { label } = {}) =>
+    apply: (p, x, t, { label, checkpoint } = {}) =>
       scope(() => {
         const N = x.shape[0] as number;
         const dense = (h: Tensor, name: string) =>
@@ -133,7 +134,9 @@ export function admUnet(config: AdmConfig): Net {
         const through = (layers: readonly Layer[], skip?: Tensor) => {
           layers.forEach((layer, i) => {
             const before = h;
-            h = scope(() => run(p, layer, before, i === 0 ? skip : undefined, emb));
+            // a lone convolution has no inside
+            const again = checkpoint && layer.kind !== "conv" && layer.kind !== "down";
+            h = inBlock(again, run.bind(undefined, layer), p, layer.at, before, i === 0 ? skip : undefined, emb);
             if (before !== x && !skips.includes(before)) before.dispose();
           });
           skip?.dispose();

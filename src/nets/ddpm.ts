@@ -20,6 +20,7 @@ import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { inBlock } from "./checkpointed.ts";
 import { declare } from "./layers.ts";
 import { type Net, type Params, perSample, type Specs } from "./net.ts";
 
@@ -52,9 +53,19 @@ export function ddpm(config: DdpmConfig): Net {
     outChannels,
     multipleOf: 2 ** (levels - 1),
     parameters: specs,
-    apply: (p, x, t) =>
+    apply: (p, x, t, { checkpoint } = {}) =>
       scope(() => {
-        const { block, attend, resample, norm, conv, embed } = layers(p, specs, channels);
+        const { resample, norm, conv, embed } = layers(p, specs, channels);
+        const block = (name: string, ...x: [h: Tensor, e: Tensor, skip?: Tensor]) =>
+          inBlock(
+            checkpoint,
+            (own, ...x: [Tensor, Tensor, Tensor?]) => layers(own, specs, channels).block(name, ...x),
+            p,
+            name,
+            ...x,
+          );
+        const attend = (name: string, h: Tensor) =>
+          inBlock(checkpoint, (own, h: Tensor) => layers(own, specs, channels).attend(name, h), p, name, h);
         const e = embed(perSample(t, x.shape[0] as number));
         const skips: Tensor[] = [];
         let h = conv(x, "conv_in", { padding: 1 });

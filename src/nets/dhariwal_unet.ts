@@ -89,11 +89,11 @@ export function dhariwalUnet(config: DhariwalConfig): Net {
           conv2d(h, p[`${name}.weight`] as Tensor, { bias: p[`${name}.bias`] as Tensor, padding: 1 });
         let h = conv(x, first.at);
         const skips = [h];
-        for (const layer of enc) skips.push((h = block.run(p, layer, h, emb)));
+        for (const layer of enc) skips.push((h = block.run(p, layer, h, emb, undefined, labels.checkpoint)));
         for (const layer of dec) {
           const before = h;
           const skip = layer.joins ? skips.pop() : undefined;
-          h = block.run(p, layer, before, emb, skip);
+          h = block.run(p, layer, before, emb, skip, labels.checkpoint);
           skip?.dispose();
           if (!skips.includes(before)) before.dispose();
         }

@@ -17,9 +17,9 @@ import { nearestUp } from "../../kernels/nearest_up.ts";
 import { avgPool2 } from "../../kernels/pool.ts";
 import { reshape } from "../../kernels/reshape.ts";
 import { ShapeError } from "../errors.ts";
-import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { inBlock } from "./checkpointed.ts";
 import { declare as layers } from "./layers.ts";
 import { type Labels, labelRows, type Params, type Specs } from "./net.ts";
 
@@ -84,10 +84,10 @@ export function unetBlocks({ width, scale, eps, adaptive, project, heads, filter
       declare(specs, `${at}.proj`, to, to, 1, "last");
     },
 
-    /** x, or [x, x2] where a skip connection joins, with the activated embedding [N, width]. */
-    run: (p: Params, block: Block, x: Tensor, emb: Tensor, x2?: Tensor): Tensor =>
-      scope(() => {
-        const { at, to, way } = block;
+    /** x, or [x, x2] where a skip connection joins, with the activated embedding [N, width]. `again`: see `checkpointed`. */
+    run(p: Params, block: Block, x: Tensor, emb: Tensor, x2?: Tensor, again?: boolean): Tensor {
+      const { at, to, way } = block;
+      const f = (p: Params, x: Tensor, emb: Tensor, x2: Tensor | undefined) => {
         const conv = (h: Tensor, name: string, more: object = {}) =>
           conv2d(h, p[`${at}.${name}.weight`] as Tensor, { bias: p[`${at}.${name}.bias`] as Tensor, ...more });
         let beside = x;
@@ -104,7 +104,9 @@ export function unetBlocks({ width, scale, eps, adaptive, project, heads, filter
         const qkv = reshape(conv(norm(p, `${at}.norm2`, eps, h), "qkv"), [N, H * W, 3 * to]);
         const a = attentionQkv(qkv, { heads: heads(to), order: "edm" });
         return conv(reshape(a, [N, H, W, to]), "proj", { residual: h, scale });
-      }),
+      };
+      return inBlock(again, f, p, at, x, emb, x2);
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import { linear } from "../../kernels/matmul.ts";
 import { ShapeError } from "../errors.ts";
 import { scope } from "../tensor/scope.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { inBlock } from "./checkpointed.ts";
 import { attend, combined, conv, down, merged, norm, pyramidName, residual, up } from "./ncsnpp_layers.ts";
 import { declareEmbedding, declareStep, plan } from "./ncsnpp_plan.ts";
 import { type Net, type Params, type PerSample, perSample, type Specs } from "./net.ts";
@@ -85,7 +86,7 @@ export function ncsnpp(config: NcsnppConfig): Net {
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
     buffers: { sigmas: [count] },
-    apply: (p, x, t: PerSample) =>
+    apply: (p, x, t: PerSample, { checkpoint } = {}) =>
       scope(() => {
         const times = perSample(t, x.shape[0] as number);
         const e = embed(p, times);
@@ -103,9 +104,12 @@ export function ncsnpp(config: NcsnppConfig): Net {
           if (kind === "conv") h = conv(p, at, "", before, { padding: 1 });
           else if (kind === "res") {
             const skip = step.pop && skips.pop();
-            h = scope(() => residual(p, step, before, skip, e, by));
+            const f = (own: Params, h: Tensor, e: Tensor, skip: Tensor | undefined) =>
+              residual(own, step, h, skip, e, by);
+            h = inBlock(checkpoint, f, p, `all_modules.${at}`, before, e, skip);
             done(skip);
-          } else if (kind === "attention") h = scope(() => attend(p, at, before, by));
+          } else if (kind === "attention")
+            h = inBlock(checkpoint, (own, h: Tensor) => attend(own, at, h, by), p, `all_modules.${at}`, before);
           else if (kind === "combine") {
             const smaller = down(pyramid, by);
             done(pyramid);

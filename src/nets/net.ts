@@ -20,12 +20,14 @@ export type Specs = Record<string, ParamSpec>;
 /** One number per sample, or one for all. */
 export type PerSample = number | readonly number[];
 
-/** What else a network may be told of each sample. */
+/** What else a network may be told: of each sample, and how to run. */
 export interface Labels {
   /** The class: an index, or weights over all classes (one-hot, or zeros for none). */
   readonly label?: readonly number[] | readonly (readonly number[])[];
   /** How the sample was augmented (EDM): zeros at inference. */
   readonly augment?: readonly (readonly number[])[];
+  /** Blocks run again for the gradient instead of keeping their inside; see `checkpointed`. */
+  readonly checkpoint?: boolean;
 }
 
 /** Parameters and a function of them: what it needs, by the checkpoint's names. It owns no numbers. */

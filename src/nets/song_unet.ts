@@ -133,7 +133,7 @@ export function songUnet(config: SongConfig): Net {
         };
         for (const layer of enc) {
           if (layer.kind === "conv") skips.push((h = conv(h, layer.at, { padding: 1 })));
-          else if (layer.kind === "block") skips.push((h = block.run(p, layer, h, emb)));
+          else if (layer.kind === "block") skips.push((h = block.run(p, layer, h, emb, undefined, labels.checkpoint)));
           else if (layer.kind === "auxDown") aux = block.resample(aux, "down");
           else if (layer.kind === "auxSkip") replace(conv(aux, layer.at, { residual: h }));
           else {
@@ -153,7 +153,7 @@ export function songUnet(config: SongConfig): Net {
           }
           const before = h;
           const skip = layer.kind === "join" ? skips.pop() : undefined;
-          h = block.run(p, layer, before, emb, skip);
+          h = block.run(p, layer, before, emb, skip, labels.checkpoint);
           skip?.dispose();
           if (!skips.includes(before)) before.dispose();
         }
