@@ -188,7 +188,7 @@ function repeat(problem: Problem<Operator> | Sampling, samples: number): { y?: T
 function finite(state: State, what: string): Promise<void> {
   const norms = Object.entries(state).flatMap(([name, tree]) =>
     leaves(tree).map((t) => {
-      const norm = detached(() => sumSquares(t));
+      const norm = detached(() => scope(() => sumSquares(t))); // of complex numbers it is a few tensors
       const value = norm.read();
       norm.dispose(); // the read is recorded; the buffer may be reused after it
       return { name, value };
