@@ -12,6 +12,8 @@ export interface OfficialEdm {
   model_type?: "SongUNet" | "DhariwalUNet";
   img_resolution: number;
   img_channels: number;
+  /** Of the network's input, where it is shown more than the picture; the preconditioners here have no such argument. */
+  in_channels?: number;
   label_dim?: number;
   /** Of EDMPrecond. */
   sigma_data?: number;
@@ -56,7 +58,7 @@ export function officialEdm(c: OfficialEdm): EdmNetwork {
   const [classes, augments] = [c.label_dim ?? 0, c.augment_dim ?? 0];
   const shared = given({
     resolution: c.img_resolution,
-    inChannels: c.img_channels,
+    inChannels: c.in_channels ?? c.img_channels,
     outChannels: precondition === "iddpm" ? 2 * c.img_channels : c.img_channels,
     channels: c.model_channels,
     multipliers: c.channel_mult,
