@@ -8,7 +8,7 @@ import { precondition } from "./diffusion/precondition.ts";
 import { ProxelError, WeightsError } from "./errors.ts";
 import { examine, loadTensors, settled, whole } from "./identify.ts";
 import { type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
-import type { Net, Params } from "./nets/net.ts";
+import type { Net, Params, Specs } from "./nets/net.ts";
 import { spaceToDepth } from "./nets/space_to_depth.ts";
 import { presetFor } from "./presets.ts";
 import type { Config } from "./recognise_keys.ts";
@@ -130,6 +130,46 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
         dispose(params);
       },
     });
+  } finally {
+    await weights.close();
+  }
+}
+
+/** A denoiser whose parameters are someone else's to change. */
+export interface Trainable extends Disposable {
+  /** As the file has them, in f32. */
+  readonly params: Params;
+  /** Which of them are trained, and which are buffers. */
+  readonly specs: Readonly<Specs>;
+  denoiser(params: Params): Denoiser;
+  /** EDM's bare network, where the file is a prior of our own. */
+  readonly edm?: Pick<Prior, "F" | "sigmaData">;
+  /** What a file of such parameters says of itself, so that `loadDenoiser` opens it. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly description: string;
+}
+
+/** A network from a weights file, to be trained further or adapted. Pictures must be of its own size, or of any. */
+export async function loadTrainable(
+  source: Readable,
+  options: Omit<LoadDenoiserOptions, "dtype"> = {},
+): Promise<Trainable> {
+  const { signal, ema, onProgress } = options;
+  const weights = await openWeights(source, { ...(signal && { signal }), ...(ema !== undefined && { ema }) });
+  try {
+    const { face, expected, description, architecture, config } = await chosen(weights, options);
+    const own = weights.metadata.architecture === "adm_unet";
+    const params = await loadTensors(weights, expected, {
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
+    return {
+      ...{ params, description, specs: settled(expected, weights.name).parameters },
+      denoiser: (p) => face.wrap(face.F(p)),
+      ...(own && { edm: prior(weights.metadata, weights.name) }),
+      metadata: own ? weights.metadata : { architecture, config: JSON.stringify(config) },
+      [Symbol.dispose]: () => dispose(params),
+    };
   } finally {
     await weights.close();
   }

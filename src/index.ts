@@ -2,7 +2,14 @@
 export * from "../kernels/index.ts";
 export { type Network as OfficialNetwork, network as officialNetwork } from "./architectures.ts";
 export { checkpoint, constant, valueAndGrad, vjp } from "./autograd/vjp.ts";
-export { type LoadDenoiserOptions, type LoadedDenoiser, loadDenoiser, prior } from "./catalogue.ts";
+export {
+  type LoadDenoiserOptions,
+  type LoadedDenoiser,
+  loadDenoiser,
+  loadTrainable,
+  prior,
+  type Trainable,
+} from "./catalogue.ts";
 export { anySize } from "./diffusion/any_size.ts";
 export type { Denoiser, Reconstructor, Sigma } from "./diffusion/denoiser.ts";
 export { gaussian } from "./diffusion/gaussian.ts";
@@ -32,6 +39,7 @@ export { proxL2 } from "./linalg/prox_l2.ts";
 export * as metrics from "./metrics/metrics.ts";
 export { ADM, type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
 export { admUnet } from "./nets/adm_unet.ts";
+export { checkpointed } from "./nets/checkpointed.ts";
 export { DDPM, ddpm, type OfficialDdpm, officialDdpm } from "./nets/ddpm.ts";
 export { dhariwalUnet } from "./nets/dhariwal_unet.ts";
 export { discriminator, officialDiscriminator } from "./nets/discriminator.ts";
@@ -71,6 +79,7 @@ export { blurLatent, nonlinearBlur } from "./physics/nonlinear_blur.ts";
 export { codedDiffraction, phaseRetrieval } from "./physics/phase.ts";
 export { publishedPsf } from "./physics/psf_published.ts";
 export { PRESETS } from "./presets.ts";
+export { METHODS as TRAINING } from "./recipes.ts";
 export { type Recognised, recognise } from "./recognise.ts";
 export { cm4ir, cm4irPresets } from "./solvers/cm4ir.ts";
 export { consistency } from "./solvers/consistency.ts";
@@ -105,10 +114,14 @@ export { type Plan, type PlanInput, plan } from "./tensor/plan.ts";
 export { dispose, leaves, mapTree, scope, type Tree } from "./tensor/scope.ts";
 export type { DType, Shape } from "./tensor/shape.ts";
 export { frugal, Tensor, tensor, upload } from "./tensor/tensor.ts";
+export { checkpointBytes, loadCheckpoint, saveCheckpoint } from "./train/checkpoint.ts";
+export { drawBatch, type Mix } from "./train/data.ts";
 export { edmLoss } from "./train/edm_loss.ts";
-export { loop } from "./train/loop.ts";
+export { edmRecipe, ofDenoiser } from "./train/edm_recipe.ts";
 export { type LoraOptions, loadLora, lora, loraMerge, loraShapes, unparametrised } from "./train/lora.ts";
 export { adam } from "./train/optimiser.ts";
+export type { Adversary, At, Recipe } from "./train/recipe.ts";
+export { averaged, type Report, type Training, type TrainOptions, train, training } from "./train/trainer.ts";
 export {
   type OpenWeightsOptions,
   openWeights,

@@ -1,7 +1,8 @@
 /** The page of an evaluation: for each task its table, quality against time, and the pictures side by side. */
-import { escaped, timePlot } from "./eval_plot.ts";
+import { timePlot } from "./eval_plot.ts";
 import type { Row } from "./eval_rows.ts";
 import { type Cell, figuresOf, isBest, printed } from "./eval_summary.ts";
+import { escaped, LOOK } from "./plot.ts";
 
 export interface PageTask {
   name: string;
@@ -21,23 +22,15 @@ export interface Report {
   path(picture: string, task: string, what: string): string;
 }
 
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1d2230; --pale: #667; --paper: #fbfaf7; --line: #d9d6cf; --mark: #1f6feb; --best: #e6f0e2; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e4e0; --pale: #9a9ca5; --paper: #16181d; --line: #343740; --mark: #6ea8fe; --best: #21361f; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 92rem; font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.75rem 0 0; }
-p { margin: .25rem 0 .9rem; color: var(--pale); max-width: 60rem; }
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; } a { color: var(--mark); }
+const STYLE = `${LOOK}nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; } a { color: var(--mark); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--pale); } th:first-child, td:first-child { text-align: left; }
 td .interval { color: var(--pale); font-size: .85em; } td.best { font-weight: 650; background: var(--best); }
 td.failed { color: #c33; white-space: normal; text-align: left; }
-svg { display: block; width: 100%; max-width: 35rem; margin: 1rem 0; } svg text { font-size: 11px; fill: var(--pale); }
-svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; } svg circle { fill: var(--mark); } svg .below { fill: none; stroke: var(--mark); } svg path { fill: none; stroke: var(--line); }
-svg .axis { stroke: var(--pale); } svg .whisker { stroke: var(--mark); stroke-width: 1.5; opacity: .3; } svg .lead { stroke: var(--pale); }
+svg .name { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 3px; } svg circle { fill: var(--mark); } svg .below { fill: none; stroke: var(--mark); }
+svg .whisker { stroke: var(--mark); stroke-width: 1.5; opacity: .3; } svg .lead { stroke: var(--pale); }
 .pictures th { position: sticky; top: 0; background: var(--paper); font-size: .85rem; text-align: left; }
 .pictures td { border: 0; padding: 0 .5rem .7rem 0; text-align: left; font-size: .78rem; color: var(--pale); vertical-align: top; }
 .pictures td:first-child, .pictures th:first-child { position: sticky; left: 0; background: var(--paper); }

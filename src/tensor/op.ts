@@ -98,7 +98,8 @@ export function op<O = object>(spec: OpSpec<O>): (inputs: readonly Maybe[], opti
   return (inputs, options) => {
     return scope(() => {
       const { out: made, saved = [] } = constant(() => spec.forward(inputs as readonly Tensor[], options));
-      const out = shown(made, name);
+      const { op: kind } = options as { op?: unknown };
+      const out = shown(made, typeof kind === "string" ? `${name} ${kind}` : name);
       for (const tape of active) {
         const needs = inputs.map((t) => t !== undefined && tape.tracked.has(t));
         if (!needs.includes(true)) continue;

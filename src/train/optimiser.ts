@@ -1,6 +1,7 @@
 import { adamStep } from "../../kernels/adam.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { sumSquares } from "../../kernels/reduce.ts";
+import { reshape } from "../../kernels/reshape.ts";
 import { type Flat, flat } from "../tensor/flat.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
@@ -16,6 +17,19 @@ export interface AdamOptions {
   maxNorm?: number;
 }
 
+export interface OptimiserStep {
+  /** Counts from 0. */
+  step: number;
+  lr: number;
+  emaDecay: number;
+  /** Multiplies the gradient first. */
+  gradScale?: number;
+  /** One number: if it is not finite, nothing changes either. */
+  guard?: Tensor;
+  /** One number that becomes the squared norm of the gradient as given: not finite where it or the guard is not. */
+  norm?: Tensor;
+}
+
 /** Adam's state: everything lies in flat buffers of one layout, and a step is one pass over them. */
 export interface Optimiser {
   readonly params: Flat;
@@ -23,8 +37,8 @@ export interface Optimiser {
   readonly v: Flat;
   /** Moving average of the parameters. */
   readonly ema: Flat;
-  /** One update, in place. `step` counts from 0. */
-  step(grads: Readonly<Record<string, Tensor>>, at: { step: number; lr: number; emaDecay: number }): void;
+  /** One update, in place. A gradient that is not finite changes nothing. */
+  step(grads: Readonly<Record<string, Tensor>>, at: OptimiserStep): void;
   dispose(): void;
 }
 
@@ -43,11 +57,14 @@ export function adam(
     m,
     v,
     ema,
-    step(fresh, { step, lr, emaDecay }) {
+    step(fresh, { step, lr, emaDecay, gradScale = 1, guard, norm }) {
       for (const [name, grad] of Object.entries(fresh)) copyBuffer(grad, grads.tree[name] as Tensor);
       scope(() => {
-        const norms = maxNorm === undefined ? [] : grads.chunks.map((g) => sumSquares(g));
-        const normSquared = norms.length > 1 ? lincomb(...norms.flatMap((n) => [1, n] as const)) : norms[0];
+        const norms = grads.chunks.map((g) => reshape(sumSquares(g), [1]));
+        // the guard is worth nothing beside the norm, unless it is not finite
+        const terms = [...norms.flatMap((n) => [1, n] as const), ...(guard ? [1e-30, reshape(guard, [1])] : [])];
+        const normSquared = lincomb(...terms);
+        if (norm) copyBuffer(normSquared, norm);
         params.chunks.forEach((param, i) =>
           adamStep(
             {
@@ -58,7 +75,7 @@ export function adam(
               ema: ema.chunks[i] as Tensor,
               normSquared,
             },
-            { lr, beta1, beta2, eps, weightDecay, step: step + 1, maxNorm, emaDecay },
+            { lr, beta1, beta2, eps, weightDecay, step: step + 1, maxNorm, emaDecay, gradScale },
           ),
         );
       });

@@ -1,0 +1,13 @@
+/**
+ * Methods of training by name. To add one: write `src/recipes_NAME.ts` with a `method({...})` as recipes_edm.ts does
+ * (settings are a table of defaults, from which the command line makes options and help; `make` gives the recipe of
+ * src/train and the files of its result), and put its line here. `proxel train NAME` then runs it.
+ */
+import { edm } from "./recipes_edm.ts";
+import { lora } from "./recipes_lora.ts";
+import type { Method } from "./recipes_shared.ts";
+
+export const METHODS: Readonly<Record<string, Method>> = {
+  edm,
+  lora,
+};
