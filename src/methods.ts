@@ -43,11 +43,12 @@ const levelsFor =
 const ddiffSteps = (noise: number, steps: number) => ({
   steps,
   levels: levelsFor(noise),
-  gamma: 480 / steps,
+  gamma: 960 / steps,
   late: 0.3,
   relaxBelow: 3 * noise,
 });
-const ddiffFor = (noise: number, steps: number) => ({ ...ddiffSteps(noise, steps), quietBelow: 2 * noise });
+// all noise is fresh, as published for super-resolution, masks and phase: with a small prior it is best everywhere
+const ddiffFor = (noise: number, steps: number) => ({ ...ddiffSteps(noise, steps), zeta: 1, quietBelow: 2 * noise });
 
 const some = (options: MethodOptions, steps: number): number => options.steps ?? steps;
 
@@ -60,29 +61,28 @@ export const METHODS = {
   pigdm: (noise, o) => pigdm({ steps: some(o, 20), levels: levelsFor(noise) }),
   ddnm: (noise, o) => ddnm({ steps: some(o, 20), levels: levelsFor(noise), eta: 1 }),
   ddrm: (noise, o) => ddrm({ steps: some(o, 20), levels: levelsFor(noise) }),
-  dds: (noise, o) => dds({ steps: some(o, 20), levels: levelsFor(noise) }),
+  dds: (noise, o) => dds({ steps: some(o, 20), levels: levelsFor(noise), gamma: 4, bySlope: true }),
   // a chain of short steps, in a likelihood sharper than the noise, as published: its pictures are less noisy
   daps: (noise, o) => {
     const tau = Math.max(0.01, noise / 5);
     const [rate, sigmaMin] = [tau ** 2 / 2, Math.max(0.01, noise / 2)];
-    return daps({ steps: some(o, 12), calls: 3, iterations: 20, tau, rate, sigmaMax: 10, sigmaMin });
+    return daps({ steps: some(o, 12), calls: 3, iterations: 20, tau, rate, bySlope: true, sigmaMax: 10, sigmaMin });
   },
   ddiff: (noise, o) => ddiff(ddiffFor(noise, some(o, 40))),
-  // no dual variable keeps what a step has won, so steps are three times as long
-  "ddiff-hqs": (noise, o) => ddiffHqs({ ...ddiffFor(noise, some(o, 40)), gamma: 1440 / some(o, 40) }),
+  "ddiff-hqs": (noise, o) => ddiffHqs(ddiffFor(noise, some(o, 40))),
   "diff-pnp-admm": (noise, o) => diffPnpAdmm(ddiffSteps(noise, some(o, 40))),
   "diff-pnp-hqs": (noise, o) => diffPnpHqs(ddiffSteps(noise, some(o, 40))),
   "pnp-gd": (_, o) => pnpGd({ steps: some(o, 40), lr: 2 / some(o, 40) }),
   "pnp-admm": (noise, o) => pnpAdmm({ steps: some(o, 30), sigmaEnd: noise }),
   dpir: (_, o) => dpir({ steps: some(o, 8) }),
   "red-diff": (_, o) => redDiff({ steps: some(o, 60), lr: 0.05 }),
-  // half the draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho: 92 calls
+  // most draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho
   "pnp-edm": (noise, o) => {
-    const steps = some(o, 12);
-    const [rho, rhoMin, burnIn] = [10, Math.max(0.05, noise), Math.floor(steps / 2)];
+    const steps = some(o, 20);
+    const [rho, rhoMin, burnIn] = [10, Math.max(0.05, noise), Math.floor(0.7 * steps)];
     const estimate = (o.samples ?? 1) > 1 ? "sample" : "mean";
     const decay = (rhoMin / rho) ** (1 / Math.max(1, burnIn));
-    return pnpEdm({ steps, rho, decay, rhoMin, burnIn, gridSteps: 20, estimate });
+    return pnpEdm({ steps, rho, decay, rhoMin, burnIn, gridSteps: 12, estimate });
   },
   cm4ir: (_, o) => cm4ir({ steps: some(o, 4), ...cm4irPresets.bedroomDeblur25 }),
   latino: (_, o) => latino({ times: evenTimes(some(o, 8)), lastData: true }),

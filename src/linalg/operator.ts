@@ -21,6 +21,8 @@ export interface Operator {
   apply(x: Tensor): Tensor;
   /** argmin over x of |A(x) - y|^2/2 + rho |x - v|^2/2, for rho > 0. Of linear operators call `proxL2`, which covers the rest. */
   prox?(v: Tensor, y: Tensor, rho: number): Tensor;
+  /** Of one that is not linear: the most that it stretches a small change of the picture, where that is known. */
+  readonly slope?: number;
   /** The tensors it owns. They make it a tree: `scope` keeps them when it returns the operator, `dispose` frees them. */
   readonly holds?: Tree;
 }
@@ -65,6 +67,9 @@ export function nonlinear(spec: Operator): Operator {
     ...(prox && { prox: (v, y, rho) => input("prox", v, (v) => output("prox", y, (y) => prox(v, y, rho))) }),
   };
 }
+
+/** The most that A stretches a small change, 1 where nobody knows. */
+export const slopeOf = (A: Operator & Partial<LinearOperator>): number => A.slope ?? A.norm ?? 1;
 
 /** Lets tensors of one side through to f; halves are widened first, since physics is done in f32. */
 function door(A: Operator, side: "domain" | "range") {

@@ -22,6 +22,7 @@ export function hdr(shape: Shape, { gain = 2 }: { gain?: number } = {}): Operato
     name: "hdr",
     domain,
     range: domain,
+    slope: gain,
     apply: (x) => scope(() => clamp(affine(x, gain, 0), -1, 1)),
     prox(v, y, rho) {
       const { s, r } = proxScale("hdr", rho);

@@ -81,6 +81,8 @@ export function jpeg(shape: Shape, { quality = 10 }: { quality?: number } = {}):
     name: "jpeg",
     domain,
     range: domain,
+    // one chroma stands for four, and the two colour transforms are not orthogonal: the norm of a block without rounding
+    slope: C === 1 ? 1 : 2.317,
     holds: [luma.holds, chroma.holds, forward, backward, before, after],
     apply: (x) =>
       scope(() => {

@@ -38,6 +38,7 @@ export function phaseRetrieval(shape: Shape, { oversample = 2, light = "signed" 
     name: "phaseRetrieval",
     domain,
     range: [H + 2 * p, W + 2 * q, C],
+    slope: light === "unit" ? 0.5 : 1,
     holds: one,
     // where the picture lies is a phase, which the modulus forgets
     apply: (x) =>

@@ -3,7 +3,7 @@ import { lincomb } from "../../kernels/lincomb.ts";
 import type { Denoiser } from "../diffusion/denoiser.ts";
 import { karras } from "../diffusion/schedules.ts";
 import { iterate } from "../linalg/iterate.ts";
-import type { Operator } from "../linalg/operator.ts";
+import { type Operator, slopeOf } from "../linalg/operator.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type ChainOptions, chain } from "./chain.ts";
 import { misfit, norms } from "./misfit.ts";
@@ -22,6 +22,8 @@ export interface DapsOptions extends ChainOptions {
   rateMin?: number;
   /** The measurement's noise as the chain sees it, times sqrt(2); published .01, whatever the noise. */
   tau?: number;
+  /** Shortens the chain's steps by the square of what the operator stretches, if that is above 1, lest they overshoot. */
+  bySlope?: boolean;
 }
 
 /** Levels from one down to another, evenly spaced in sigma^(1/7). */
@@ -50,6 +52,7 @@ export function daps({
   rate = 1e-4,
   rateMin = 0.01,
   tau = 0.01,
+  bySlope = false,
   ...options
 }: DapsOptions = {}): Solver<Problem<Operator>> {
   // the last of the levels is taken for 0
@@ -77,7 +80,7 @@ export function daps({
           return lincomb(1 / tau ** 2, square(r), 0.5 / s ** 2, square(d));
         },
       };
-      const e = rate * (1 + (i / (steps + 1)) * (rateMin - 1));
+      const e = (bySlope ? rate / Math.max(1, slopeOf(A)) ** 2 : rate) * (1 + (i / (steps + 1)) * (rateMin - 1));
       const x = chain(near, x0, e, rng, options);
       return { x: t ? lincomb(1, x, t, rng.normal(x.shape)) : x, x0, sigma: t };
     },

@@ -1,5 +1,6 @@
 import { lincomb } from "../../kernels/lincomb.ts";
 import { ddpmLevels, grid, type Levels } from "../diffusion/schedules.ts";
+import { slopeOf } from "../linalg/operator.ts";
 import { proxL2 } from "../linalg/prox_l2.ts";
 import { pictureShape, type Solver } from "./solver.ts";
 
@@ -10,6 +11,8 @@ export interface DdsOptions {
   eta?: number;
   /** Trust in the measurement against the denoiser; Infinity for one without noise. */
   gamma?: number;
+  /** Takes gamma for that of an operator of norm 1, and divides it by the square of this one's, where that is known. */
+  bySlope?: boolean;
   /** Of conjugate gradients, where the operator has no closed form. */
   iterations?: number;
 }
@@ -25,6 +28,7 @@ export function dds({
   levels = ddpmLevels(),
   eta = 0.85,
   gamma = 1,
+  bySlope = false,
   iterations = 5,
 }: DdsOptions = {}): Solver {
   return {
@@ -39,7 +43,7 @@ export function dds({
       const all = grid(levels, steps, denoiser);
       const [s, t] = [all[i], all[i + 1]] as [number, number];
       const guess = denoiser(x, s);
-      const x0 = proxL2(A, guess, y, 1 / gamma, { iterations, tol: 1e-5 });
+      const x0 = proxL2(A, guess, y, (bySlope ? slopeOf(A) ** 2 : 1) / gamma, { iterations, tol: 1e-5 });
       if (t === 0) return { x: x0, x0, sigma: 0 };
       const keep = (t / s) * Math.sqrt(1 - eta * eta);
       return { x: lincomb(1, x0, keep, x, -keep, guess, eta * t, rng.normal(x.shape)), x0, sigma: t };
