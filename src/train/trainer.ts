@@ -163,7 +163,8 @@ async function onBatch<Batch extends Tree, T>(
   try {
     const batch = await drawn;
     trees.push(batch);
-    const at: At = { step, random, scalars: run.scalars.values, ...(judge && { judge: judge.params.tree }) };
+    const [scalars, average] = [run.scalars.values, run.optimiser.ema.tree];
+    const at: At = { step, random, scalars, average, ...(judge && { judge: judge.params.tree }) };
     const ready = recipe.prepare ? await recipe.prepare(own, batch, at) : batch;
     trees.push(ready);
     if (!judge || !adversary || step % 2 === 0)
