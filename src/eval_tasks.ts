@@ -1,6 +1,8 @@
 /** The tasks of `proxel eval`, as papers name them: from a picture to a measurement that does not depend on the solver. */
+
 import { type Rng, rng } from "../kernels/random.ts";
 import { sum } from "../kernels/reduce.ts";
+import type { LoadedBlur } from "./eval_weights.ts";
 import { enlarge } from "./io/enlarge.ts";
 import { hash } from "./io/hash.ts";
 import { crop, type Picture } from "./io/picture.ts";
@@ -13,6 +15,7 @@ import { jpeg } from "./physics/jpeg.ts";
 import { boxMask, inpaint, randomMask } from "./physics/mask.ts";
 import { motionPsf } from "./physics/motion.ts";
 import { addNoise } from "./physics/noise.ts";
+import { blurLatent, nonlinearBlur } from "./physics/nonlinear_blur.ts";
 import { phaseRetrieval } from "./physics/phase.ts";
 import type { Task } from "./tasks.ts";
 import { scope } from "./tensor/scope.ts";
@@ -110,9 +113,21 @@ const ALIASES: Record<string, string> = { deblur: "gaussian", inpaint: "box", sr
 
 export const EVAL_TASKS = [...Object.keys(fixed), "sr2 to sr16", "jpeg1 to jpeg100"];
 
-/** A task by its name: one of a list, `srN` for blocks of N pixels, `jpegN` for quality N. */
-export function evalTask(given: string): EvalTask | undefined {
+const nonlinearTask = (blur: () => LoadedBlur): Omit<EvalTask, "name"> => ({
+  about: () => "the blur of a network with a latent kernel drawn for each picture",
+  kind: "deblur",
+  linear: false,
+  multiple: 1,
+  operator(shape, random) {
+    const { apply, channels } = blur();
+    return nonlinearBlur(shape, apply, blurLatent(shape, random, { channels }));
+  },
+});
+
+/** A task by its name: one of a list, `srN` for blocks of N pixels, `jpegN` for quality N; `nonlinear` where a blur is given. */
+export function evalTask(given: string, blur?: () => LoadedBlur): EvalTask | undefined {
   const name = ALIASES[given] ?? given;
+  if (name === "nonlinear" && blur) return { ...nonlinearTask(blur), name };
   if (Object.hasOwn(fixed, name)) return { ...(fixed[name] as Omit<EvalTask, "name">), name };
   const [, kind, digits] = /^(sr|jpeg)(\d{1,3})$/.exec(name) ?? [];
   const n = Number(digits);

@@ -1,7 +1,8 @@
-/** Networks that judge pictures, from the files that their authors and torchvision publish. */
+/** Networks that judge pictures or spoil them, from the files that their authors and torchvision publish. */
 import { WeightsError } from "./errors.ts";
-import { compare, examine, loadTensors, settled, shapesIn } from "./identify.ts";
+import { compare, examine, loadTensors, settled, shapesIn, whole } from "./identify.ts";
 import { type Lpips, type LpipsNet, lpips, lpipsName } from "./metrics/lpips.ts";
+import { kernelWizard } from "./nets/kernel_wizard.ts";
 import { LPIPS, TORCHVISION } from "./recognise_others.ts";
 import { dispose, scope } from "./tensor/scope.ts";
 import type { Tensor } from "./tensor/tensor.ts";
@@ -29,8 +30,8 @@ export async function loadLpips(sources: readonly Readable[]): Promise<LoadedLpi
     const net = nets[0];
     if (!net || nets.some((other) => other !== net))
       throw new WeightsError(`lpips: expected a trunk and the heads for it, got ${nets.join(" and ") || "no file"}`);
-    const whole: Lpips = lpips({ net });
-    const missing = Object.keys(whole.parameters).filter((name) => !params[name]);
+    const judge: Lpips = lpips({ net });
+    const missing = Object.keys(judge.parameters).filter((name) => !params[name]);
     if (missing.length) {
       const heads = missing.every((name) => name.startsWith("lin"));
       throw new WeightsError(
@@ -39,12 +40,47 @@ export async function loadLpips(sources: readonly Readable[]): Promise<LoadedLpi
     }
     return {
       net,
-      apply: (x, truth) => scope(() => whole.apply(params, x, truth)),
+      apply: (x, truth) => scope(() => judge.apply(params, x, truth)),
       [Symbol.dispose]: () => dispose(params),
     };
   } catch (error) {
     dispose(params);
     throw error;
+  }
+}
+
+export interface LoadedBlur extends Disposable {
+  /** u in [0, 1] and a latent kernel to the blurred picture: for `nonlinearBlur`. */
+  apply(u: Tensor, k: Tensor): Tensor;
+  /** Of a latent kernel. */
+  readonly channels: number;
+}
+
+/** The neural blur of Tran et al. from its checkpoint (GOPRO_wVAE.pth), whose sizes its tensors tell. */
+export async function loadBlur(source: Readable): Promise<LoadedBlur> {
+  const file = await openWeights(source);
+  try {
+    const shapes = shapesIn(file);
+    const [width, channels] = shapes["feature_extractor.0.weight"] ?? [];
+    const blocks = (at: string) =>
+      file.names.filter((n) => new RegExp(`^${at}\\.\\d+\\.conv1\\.weight$`).test(n)).length;
+    const [front, back] = [blocks("feature_extractor"), blocks("recon_trunk")];
+    const last = shapes[`recon_trunk.${back + 8}.weight`]?.[1];
+    if (!width || !channels || !last)
+      throw new WeightsError(
+        `${file.name}: expected the blur of Tran et al. (feature_extractor.0.weight, …), got none`,
+      );
+    const net = kernelWizard({ channels, width, front, back, last });
+    // what reads kernels from pairs of pictures is of no use here
+    const own = Object.fromEntries(Object.entries(shapes).filter(([name]) => !name.startsWith("kernel_extractor.")));
+    const params = await loadTensors(file, { ...whole(file, net), fit: compare(net.parameters, own) });
+    return {
+      apply: (u, k) => net.apply(params, u, k),
+      channels: 8 * width,
+      [Symbol.dispose]: () => dispose(params),
+    };
+  } finally {
+    await file.close();
   }
 }
 

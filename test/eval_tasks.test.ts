@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   EVAL_TASKS,
@@ -8,13 +10,18 @@ import {
   picturedMeasurement,
   turned,
 } from "../src/eval_tasks.ts";
+import { loadBlur } from "../src/eval_weights.ts";
 import { deadLeavesPicture } from "../src/io/dead_leaves.ts";
 import type { Picture } from "../src/io/picture.ts";
 import { psnr } from "../src/metrics/psnr.ts";
 import { residual } from "../src/metrics/residual.ts";
+import { kernelWizard } from "../src/nets/kernel_wizard.ts";
 import { dispose } from "../src/tensor/scope.ts";
 import { tensor } from "../src/tensor/tensor.ts";
+import { formatSafetensors } from "../src/weights/safetensors.ts";
+import { folder } from "./lib/command.ts";
 import { evaluate, withGpu } from "./lib/gpu.ts";
+import { seededParameter } from "./lib/seeded.ts";
 
 withGpu();
 
@@ -98,4 +105,28 @@ test("names: aliases, factors and qualities; others are none", () => {
   expect(evalTask("sr16")?.multiple).toBe(16);
   for (const name of ["sr1", "sr17", "jpeg0", "jpeg101", "toString", "", "mri"]) expect(evalTask(name)).toBe(undefined);
   expect(EVAL_TASKS).toContain("random");
+});
+
+test("nonlinear: a network from its file blurs pictures smaller than it takes, and is asked for", async () => {
+  expect(evalTask("nonlinear")).toBeUndefined();
+  const net = kernelWizard({ width: 2, front: 1, back: 2, last: 3 });
+  const file = join(folder(), "blur.safetensors");
+  const numbers = Object.entries(net.parameters).map(([name, { shape }]) => {
+    const data = seededParameter(name, shape);
+    return [name, { dtype: "F32" as const, shape, bytes: new Uint8Array(data.buffer) }] as const;
+  });
+  // the published file has more, which reads kernels from pairs of pictures
+  const more = { dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };
+  writeFileSync(file, formatSafetensors({ ...Object.fromEntries(numbers), "kernel_extractor.0.bias": more }));
+  using blur = await loadBlur(file);
+  expect(blur.channels).toBe(16);
+  const task = evalTask("nonlinear", () => blur) as EvalTask;
+  const m = await measure(picture(42, 35), task, { sigmaNoise, seed: 0, name: "a.png" });
+  const [y] = await evaluate(() => [m.A.apply(tensor([1, 35, 42, 3], m.truth.data))]);
+  const change = (y as Float32Array).reduce((sum, v, i) => sum + Math.abs(v - (m.truth.data[i] as number)), 0);
+  expect(change / (35 * 42 * 3)).toBeGreaterThan(1e-3);
+  freed(m);
+  const bad = join(folder(), "bad.safetensors");
+  writeFileSync(bad, formatSafetensors({ a: more }));
+  await expect(loadBlur(bad)).rejects.toThrow(/expected the blur of Tran et al/);
 });

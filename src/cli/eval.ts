@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { listFolder, makeFolder } from "#platform";
 import { ProxelError } from "../errors.ts";
 import { EVAL_TASKS, type EvalTask, evalTask, measure, NONLINEAR, picturedMeasurement } from "../eval_tasks.ts";
-import { loadLpips } from "../eval_weights.ts";
+import { type LoadedBlur, loadBlur, loadLpips } from "../eval_weights.ts";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { shrunk } from "../io/folder.ts";
 import { centreCrop, type Picture, readPicture, toRgb, writePicture } from "../io/picture.ts";
@@ -22,7 +22,8 @@ const HELP = `proxel eval: every solver on every task on a folder of pictures, a
   proxel eval --images DIR --tasks A,B --solvers C,D [options] -o FOLDER
 
   --images DIR       PNG, JPEG or WebP, in the order of their names
-  --tasks A,B        ${EVAL_TASKS.join(", ")}
+  --tasks A,B        ${EVAL_TASKS.join(", ")};
+                     nonlinear with --blur FILE, the network of Tran et al. (GOPRO_wVAE.pth)
   --solvers C,D      ${SOLVERS.join(", ")}
                      NAME:N takes N steps; solvers that need a linear task skip the others
   -o, --out FOLDER   rows.jsonl, results.json, table.md, index.html and the pictures go there; given
@@ -72,6 +73,7 @@ export async function evaluation(argv: string[]): Promise<number> {
     noise: { type: "string" },
     seed: { type: "string" },
     lpips: { type: "string", multiple: true },
+    blur: { type: "string" },
     json: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   });
@@ -79,7 +81,8 @@ export async function evaluation(argv: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const plan = await planned(values);
+  let blur: LoadedBlur | undefined;
+  const plan = await planned(values, values.blur === undefined ? undefined : () => blur as LoadedBlur);
   const { out, noise, seed, size, shrink, pairs, names } = plan;
   const [prior, judges] = [values.prior ?? shippedPrior(), values.lpips ?? []];
   await makeFolder(out);
@@ -97,6 +100,8 @@ export async function evaluation(argv: string[]): Promise<number> {
   try {
     using _ = await openGpu();
     using lpips = judges.length ? await loadLpips(judges) : undefined;
+    using blurring = values.blur === undefined ? undefined : await loadBlur(values.blur);
+    blur = blurring;
     const left = await contest(plan, journal, bar, { prior, lpips, signal });
     bar.stop();
     const results = await report(out, journal, pairs);
@@ -113,13 +118,17 @@ export async function evaluation(argv: string[]): Promise<number> {
 }
 
 /** What was asked for, looked at before anything is computed. */
-async function planned(values: Record<string, string | boolean | string[] | undefined>): Promise<Plan> {
+async function planned(
+  values: Record<string, string | boolean | string[] | undefined>,
+  blur: (() => LoadedBlur) | undefined,
+): Promise<Plan> {
   const { images, out } = values as { images?: string; out?: string };
   if (!images) throw new TypeError("say where the pictures are: --images DIR");
   if (!out) throw new TypeError("say where the results go: -o FOLDER");
   const steps = number(values, "steps", { min: 1, whole: true });
   const tasks = listed(values, "tasks").map((name) => {
-    const task = evalTask(name);
+    const task = evalTask(name, blur);
+    if (!task && name === "nonlinear") throw new TypeError("nonlinear: give the blurring network, --blur FILE");
     if (!task) oneOf("--tasks", name, EVAL_TASKS); // says which there are
     return task as EvalTask;
   });

@@ -32,7 +32,7 @@ export function nonlinearBlur(shape: Shape, network: (u: Tensor, k: Tensor) => T
     throw new ShapeError(
       `nonlinearBlur: a picture [${domain.join(", ")}] takes a latent kernel [1, ${cells(H)}, ${cells(W)}, channels], got [${k.shape.join(", ")}]`,
     );
-  const border = [0, cells(H) * MULTIPLE - H, 0, cells(W) * MULTIPLE - W] as const;
+  const whole = [cells(H) * MULTIPLE, cells(W) * MULTIPLE] as const;
   return nonlinear({
     name: "nonlinearBlur",
     domain,
@@ -40,8 +40,14 @@ export function nonlinearBlur(shape: Shape, network: (u: Tensor, k: Tensor) => T
     holds: k,
     apply: (x) =>
       scope(() => {
-        const whole = pad(affine(x, 0.5, 0.5), border, "reflect");
-        return crop(clamp(affine(network(whole, k), 2, -1), -1, 1), [0, 0, H, W]);
+        let u = affine(x, 0.5, 0.5);
+        // one reflection reaches no further than the picture: small ones take several
+        for (let [h, w] = [H, W]; h < whole[0] || w < whole[1]; [, h, w] = u.shape as [number, number, number]) {
+          if ((h === 1 && h < whole[0]) || (w === 1 && w < whole[1]))
+            throw new ShapeError(`nonlinearBlur: a line of one pixel cannot be extended, got [${domain.join(", ")}]`);
+          u = pad(u, [0, Math.min(h - 1, whole[0] - h), 0, Math.min(w - 1, whole[1] - w)], "reflect");
+        }
+        return crop(clamp(affine(network(u, k), 2, -1), -1, 1), [0, 0, H, W]);
       }),
   });
 }

@@ -271,3 +271,39 @@ test("a network's blur: on [0, 1], clamped, sides made whole, k as large as they
     return [];
   });
 });
+
+test.each([
+  ["jpeg in colour", () => jpeg([16, 16, 3]), 16 * 16 * 3, 0.99],
+  ["jpeg in grey", () => jpeg([8, 8, 1]), 64, 0.99],
+  ["hdr", () => hdr([4, 4, 3], { gain: 3 }), 48, 0.99],
+  // near its bound only where the phases of x and of the change go together
+  ["phase, signed", () => phaseRetrieval([6, 6, 1]), 64, 0.5],
+  ["phase, unit", () => phaseRetrieval([6, 6, 1], { light: "unit" }), 64, 0.5],
+] as const)("%s: the slope is that of the whole Jacobian", async (_, make, m, tight) => {
+  const { jacobian, slope } = await evaluate(() => {
+    const A = make();
+    const n = A.domain.reduce((a, b) => a * b, 1);
+    const x = normals(n).map((v) => 0.1 * v);
+    // row i: the gradient of number i of the measurement, all of them in one batch
+    const rows = Float32Array.from({ length: m * m }, (_, i) => (Math.floor(i / m) === i % m ? 1 : 0));
+    const { pullback } = vjp(A.apply, tensor([m, ...A.domain], Array.from({ length: m }, () => [...x]).flat()));
+    return { jacobian: pullback(tensor([m, ...A.range], rows))[0], slope: tensor([1], [A.slope as number]) };
+  });
+  const [J, n] = [jacobian as Float32Array, (jacobian as Float32Array).length / m];
+  let v = Float64Array.from({ length: n }, (_, i) => Math.sin(i + 1));
+  let norm = 0;
+  for (let k = 0; k < 40; k++) {
+    const back = new Float64Array(n);
+    for (let i = 0; i < m; i++) {
+      let a = 0;
+      for (let j = 0; j < n; j++) a += (v[j] as number) * (J[i * n + j] as number);
+      for (let j = 0; j < n; j++) back[j] = (back[j] as number) + a * (J[i * n + j] as number);
+    }
+    norm = Math.sqrt(Math.hypot(...back));
+    v = back.map((a) => a / norm ** 2);
+  }
+  const bound = (slope as Float32Array)[0] as number;
+  console.log(`slope ${bound}, of the Jacobian ${norm.toFixed(4)}`);
+  expect(norm).toBeLessThan(bound * 1.0005);
+  expect(norm).toBeGreaterThan(tight * bound);
+});
