@@ -3,11 +3,14 @@
  * (settings are a table of defaults, from which the command line makes options and help; `make` gives the recipe of
  * src/train and the files of its result), and put its line here. `proxel train NAME` then runs it.
  */
+import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
 import { edm } from "./recipes_edm.ts";
 import { lora } from "./recipes_lora.ts";
 import type { Method } from "./recipes_shared.ts";
 
 export const METHODS: Readonly<Record<string, Method>> = {
+  cedm,
+  "diff-unfolding": diffUnfolding,
   edm,
   lora,
 };
