@@ -30,6 +30,7 @@ export interface Experiment {
 
 const EXPERIMENTS: Readonly<Record<string, () => Promise<{ experiment: Experiment }>>> = {
   mupet: () => import("./mupet.ts"),
+  "diff-unfolding": () => import("./diff_unfolding.ts"),
 };
 
 const HELP = `reproduce: trains small networks and compares, picture by picture
