@@ -3,8 +3,8 @@
 
 import { decodePicture, listFolder, readBytes } from "#platform";
 import { ProxelError } from "../errors.ts";
-import { draws } from "./hash.ts";
-import { type Picture, padReflect, quantise, toGrey, toRgb } from "./picture.ts";
+import type { Picture } from "./picture.ts";
+import { cropped, type Pixels, pixelsOf } from "./picture_tiles.ts";
 import { checkTile, type TileSource } from "./tiles.ts";
 
 interface FolderOptions {
@@ -41,23 +41,13 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
   if (names.length === 0)
     throw new ProxelError(`${path}: expected PNG, JPEG or WebP pictures in this folder, got none`);
 
-  interface Decoded {
-    width: number;
-    height: number;
-    pixels: Uint8Array;
-  }
-  const kept = new Map<number, Decoded>(); // a Map remembers the order of use
+  const kept = new Map<number, Pixels>(); // a Map remembers the order of use
   let bytes = 0;
 
-  async function decode(index: number): Promise<Decoded> {
+  async function decode(index: number): Promise<Pixels> {
     const file = `${path}/${names![index]}`;
     const read = await decodePicture(await readBytes(file), file);
-    const p = shrunk(channels === 1 ? toGrey(read) : toRgb(read), shrink);
-    const { width, height, data } = padReflect(p, {
-      right: Math.max(0, size - p.width),
-      bottom: Math.max(0, size - p.height),
-    });
-    const decoded = { width, height, pixels: quantise(data) };
+    const decoded = pixelsOf(shrunk(read, shrink), size, channels);
     if (!kept.has(index)) {
       kept.set(index, decoded);
       bytes += decoded.pixels.length;
@@ -70,15 +60,6 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
     return decoded;
   }
 
-  function copy({ width, height, pixels }: Decoded, i: number, out: Uint8Array): void {
-    const random = draws(seed, i);
-    const [left, top] = [random.below(width - size + 1), random.below(height - size + 1)];
-    for (let y = 0; y < size; y++) {
-      const from = ((top + y) * width + left) * channels;
-      out.set(pixels.subarray(from, from + size * channels), y * size * channels);
-    }
-  }
-
   const source: TileSource = {
     name: path,
     count: names.length * perPicture,
@@ -89,10 +70,10 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
       checkTile(source, i, out);
       const index = Math.floor(i / perPicture);
       const hit = kept.get(index);
-      if (!hit) return decode(index).then((decoded) => copy(decoded, i, out));
+      if (!hit) return decode(index).then((decoded) => cropped(decoded, size, seed, i, out));
       kept.delete(index); // to the young end
       kept.set(index, hit);
-      copy(hit, i, out);
+      cropped(hit, size, seed, i, out);
     },
   };
   return source;

@@ -1,4 +1,4 @@
-/** The kernel tests of Node, from the same files, in Chromium on its software adapter (f32 only, and slow). */
+/** The kernel tests of Node and one of training, from the same files, in Chromium on its software adapter (f32 only, and slow). */
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -10,14 +10,15 @@ import { serve } from "./serve.ts";
 
 const PAGE = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="/test/web/in_page/run.js"></script>`;
 const chromium = findChromium();
-const files = readdirSync(join(ROOT, "test/kernels")).filter((name) => name.endsWith(".test.ts"));
+const kernels = readdirSync(join(ROOT, "test/kernels")).filter((name) => name.endsWith(".test.ts"));
+const files = [...kernels.map((name) => `test/kernels/${name}`), "test/train/own_pictures.test.ts"];
 const stemOf = (file: string) => basename(file).split(".")[0] as string;
 
 if (!chromium) {
   console.log(`skipped: ${HOW}`);
   for (const file of files) test.skip(`${stemOf(file)}: ${HOW}`, () => {});
 } else {
-  const modules = new Map<string, Uint8Array | string>(await bundle(files.map((name) => `test/kernels/${name}`)));
+  const modules = new Map<string, Uint8Array | string>(await bundle(files));
   modules.set("index.html", PAGE);
   const server = await serve(modules);
   const browser = await launch(chromium);
@@ -31,7 +32,7 @@ if (!chromium) {
   const page = await open(browser, server.url);
   const listed = await page.evaluate(
     (paths) => listTests(paths),
-    files.map((name) => `/test/kernels/${name.replace(/ts$/, "js")}`),
+    files.map((name) => `/${name.replace(/ts$/, "js")}`),
   );
   await page.close();
   for (const file of listed) declare(file, () => open(browser, server.url), skipped);
