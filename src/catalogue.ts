@@ -24,7 +24,8 @@ export interface PriorMetadata {
   architecture: "adm_unet";
   /** JSON of the official arguments. */
   config: string;
-  precondition: "edm";
+  /** Of a few-step model: "consistency". */
+  precondition: "edm" | "consistency";
   sigma_data: string;
   /** Pixels of a block that the network sees as channels. */
   space_to_depth: string;
@@ -37,17 +38,17 @@ export interface PriorMetadata {
 export interface Prior {
   readonly net: Net;
   readonly sigmaData: number;
-  /** The bare network F(x, c_noise) of EDM's preconditioning. */
-  F(params: Params): (x: Tensor, cNoise: readonly number[]) => Tensor;
+  /** The bare network F(x, label) of its preconditioning; EDM's label is c_noise. */
+  F(params: Params): (x: Tensor, label: readonly number[]) => Tensor;
   readonly metadata: PriorMetadata;
 }
 
 /** The prior that a file's metadata describe; its network has no numbers yet. */
 export function prior(metadata: Readonly<Record<string, string>>, file = "weights"): Prior {
   const m = metadata as unknown as PriorMetadata;
-  if (m.architecture !== "adm_unet" || m.precondition !== "edm")
+  if (m.architecture !== "adm_unet" || !["edm", "consistency"].includes(m.precondition))
     throw new WeightsError(
-      `${file}: expected the metadata of a Proxel prior (architecture adm_unet, precondition edm), got ${m.architecture ?? "no architecture"}, ${m.precondition ?? "no precondition"}`,
+      `${file}: expected the metadata of a Proxel prior (architecture adm_unet, precondition edm or consistency), got ${m.architecture ?? "no architecture"}, ${m.precondition ?? "no precondition"}`,
     );
   const positive = (key: "sigma_data" | "space_to_depth", text: string | undefined) => {
     const n = Number(text);
@@ -66,13 +67,8 @@ export function prior(metadata: Readonly<Record<string, string>>, file = "weight
   return {
     net,
     sigmaData,
-    // ADM wants times of 0 .. 1000, c_noise is ln(sigma)/4: 1000 c_noise = 250 ln(sigma)
-    F: (params) => (x, cNoise) =>
-      net.apply(
-        params,
-        x,
-        cNoise.map((c) => 1000 * c),
-      ),
+    // ADM wants times of 0 .. 1000, c_noise is ln(sigma)/4: 1000 c_noise = 250 ln(sigma), the label of consistency models
+    F: (params) => (x, label) => net.apply(params, x, m.precondition === "edm" ? label.map((c) => 1000 * c) : label),
     metadata: m,
   };
 }
@@ -166,7 +162,7 @@ export async function loadTrainable(
     return {
       ...{ params, description, specs: settled(expected, weights.name).parameters },
       denoiser: (p) => face.wrap(face.F(p)),
-      ...(own && { edm: prior(weights.metadata, weights.name) }),
+      ...(own && weights.metadata.precondition === "edm" && { edm: prior(weights.metadata, weights.name) }),
       metadata: own ? weights.metadata : { architecture, config: JSON.stringify(config) },
       [Symbol.dispose]: () => dispose(params),
     };
@@ -203,11 +199,11 @@ const defined = ({ label, sigma }: FaceOptions): FaceOptions => ({
 /** A prior that `proxel train` wrote: its metadata say everything. */
 function ours(weights: Weights) {
   const { net, F, sigmaData, metadata } = prior(weights.metadata, weights.name);
-  const { sigma_min = "0.004", sigma_max = "60", tile } = metadata;
+  const { precondition: form, sigma_min = "0.004", sigma_max = "60", tile } = metadata;
   const face: Face = {
     F,
     wrap: (network) =>
-      precondition.edm(network, {
+      precondition[form](network, {
         sigmaData,
         channels: net.inChannels,
         multipleOf: net.multipleOf,
@@ -215,7 +211,7 @@ function ours(weights: Weights) {
         sigmaMax: Number(sigma_max),
         ...(tile !== undefined && { fixedSize: Number(tile) }),
       }),
-    words: `edm, sigma ${sigma_min} to ${sigma_max}, pictures in [-1, 1]`,
+    words: `${form}, sigma ${sigma_min} to ${sigma_max}, pictures in [-1, 1]`,
   };
   const expected = whole(weights, net);
   const description = `a prior of Proxel, ${expected.parameters.toLocaleString("en")} parameters: ${face.words}`;

@@ -4,6 +4,7 @@
  */
 import { karras, type Levels } from "./diffusion/schedules.ts";
 import { cm4ir, cm4irPresets } from "./solvers/cm4ir.ts";
+import { consistency } from "./solvers/consistency.ts";
 import { daps } from "./solvers/daps.ts";
 import { ddiff, ddiffHqs } from "./solvers/ddiff.ts";
 import { ddim } from "./solvers/ddim.ts";
@@ -97,4 +98,6 @@ export const SAMPLERS = {
   ddim: (steps = 50) => ddim({ steps, clip: true }),
   ddpm: (steps = 250) => ddpm({ steps, clip: true }),
   pc: (steps = 250) => pc({ steps }),
+  // of a prior that `proxel train consistency` made; of others, their blurred guesses
+  consistency: (steps = 2) => consistency({ steps }),
 } as const satisfies Record<string, (steps?: number) => Solver<Sampling>>;

@@ -3,14 +3,13 @@
  * (settings are a table of defaults, from which the command line makes options and help; `make` gives the recipe of
  * src/train and the files of its result), and put its line here. `proxel train NAME` then runs it.
  */
-import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
+import { consistency } from "./recipes_consistency.ts";
 import { edm } from "./recipes_edm.ts";
 import { lora } from "./recipes_lora.ts";
 import type { Method } from "./recipes_shared.ts";
 
 export const METHODS: Readonly<Record<string, Method>> = {
-  cedm,
-  "diff-unfolding": diffUnfolding,
+  consistency,
   edm,
   lora,
 };

@@ -12,8 +12,8 @@ const HELP = `proxel sample: draw pictures from the prior
   proxel sample [-n N] [--size N] [options] -o OUT.png
 
   -n, --count N [4]   --size N [64]   --seed N [0]
-  --solver NAME      edm (Heun's: 2 N - 1 calls), ddim, ddpm, or pc (2 N calls) [edm]
-  --steps N          [edm 18, ddim 50, ddpm and pc 250]
+  --solver NAME      edm (Heun's: 2 N - 1 calls), ddim, ddpm, pc (2 N calls), or consistency (a few-step prior) [edm]
+  --steps N          [edm 18, ddim 50, ddpm and pc 250, consistency 2]
   --prior FILE   -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
 
 export async function sample(argv: string[]): Promise<number> {
@@ -38,7 +38,7 @@ export async function sample(argv: string[]): Promise<number> {
   const count = number(values, "count", { min: 1, whole: true }) ?? 4;
   const size = number(values, "size", { min: 8, whole: true }) ?? 64;
   const name = oneOf("--solver", values.solver ?? "edm", Object.keys(SAMPLERS) as (keyof typeof SAMPLERS)[]);
-  const solver = SAMPLERS[name](number(values, "steps", { min: 2, whole: true }));
+  const solver = SAMPLERS[name](number(values, "steps", { min: name === "consistency" ? 1 : 2, whole: true }));
   const { steps } = solver;
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   await checkTarget(out, { force: values.force ?? false });
