@@ -4,12 +4,15 @@
  * src/train and the files of its result), and put its line here. `proxel train NAME` then runs it.
  */
 import { consistency } from "./recipes_consistency.ts";
+import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
 import { edm } from "./recipes_edm.ts";
 import { lora } from "./recipes_lora.ts";
 import type { Method } from "./recipes_shared.ts";
 
 export const METHODS: Readonly<Record<string, Method>> = {
+  cedm,
   consistency,
+  "diff-unfolding": diffUnfolding,
   edm,
   lora,
 };
