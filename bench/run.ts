@@ -12,6 +12,7 @@ import { report } from "./report.ts";
 import { RESTORATIONS, type Restored, restoration, restoredLine } from "./restoration.ts";
 import { MAKERS } from "./rows.ts";
 import { ROWS, type Row } from "./shapes.ts";
+import { measureTraining, TRAININGS, type TrainResult, trainLine } from "./train.ts";
 
 const HELP = `bench: times every kernel at the shapes that the networks use
 
@@ -19,6 +20,7 @@ const HELP = `bench: times every kernel at the shapes that the networks use
   --budget SECONDS   time for a row [3]
   --all              on a software adapter also rows beyond 2.5 GMAC
   --nets             memory and time of whole networks: made on disk, streamed, run once more than it takes to compile
+  --train            a step of training against a forward pass: time, memory, with checkpointing and without
   --peers            ours against ONNX Runtime, TensorFlow.js and jax-js, five interleaved rounds
   --json             print JSON lines in place of the table
   --out FOLDER       where results go [bench/results]`;
@@ -59,6 +61,7 @@ async function main(): Promise<number> {
       all: { type: "boolean", default: false },
       peers: { type: "boolean", default: false },
       nets: { type: "boolean", default: false },
+      train: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -88,6 +91,17 @@ async function main(): Promise<number> {
       process.stdout.write(`${values.json ? JSON.stringify(result) : netLine(result)}\n`);
     }
     append(results, values.out, "-nets");
+    return 0;
+  }
+  if (values.train) {
+    using gpu = await openGpu();
+    const results: (TrainResult & Machine)[] = [];
+    for (const one of TRAININGS.filter(({ name }) => wanted.test(name))) {
+      const result = { ...(await measureTraining(gpu, one)), ...machineOf(gpu) };
+      results.push(result);
+      process.stdout.write(`${values.json ? JSON.stringify(result) : trainLine(result)}\n`);
+    }
+    append(results, values.out, "-train");
     return 0;
   }
   using gpu = await openGpu();

@@ -12,7 +12,7 @@ import { type Packing, packed } from "./conv2d_pack.ts";
 import { conv2dVjpW } from "./conv2d_vjp_w.ts";
 import { conv2dVjpX } from "./conv2d_vjp_x.ts";
 import { outputSize, sizesOf, type Window, type WindowOptions, windowOf } from "./conv2d_window.ts";
-import { lincomb } from "./lincomb.ts";
+import { scaled } from "./lincomb.ts";
 import { nhwc } from "./nhwc.ts";
 import { sum } from "./reduce.ts";
 
@@ -233,8 +233,8 @@ const apply = op<Options>({
     return [
       needs[0] ? dx(x, at) : null,
       needs[1] ? conv2dVjpW(x, dy, x2, { window, scale, at, shape: w.shape, dtype: w.dtype }) : null,
-      needs[2] ? lincomb(scale, sum(dy, { axes: [0, 1, 2] })) : null,
-      needs[3] ? (scale === 1 ? dy : lincomb(scale, dy)) : null,
+      needs[2] ? scaled(scale, sum(dy, { axes: [0, 1, 2] })) : null,
+      needs[3] ? scaled(scale, dy) : null,
       needs[4] && x2 ? dx(x2, at + C) : null,
     ];
   },

@@ -7,7 +7,7 @@ import { conv2dPart, correlate, type Extras, type Schedule } from "./conv2d.ts";
 import type { Packing } from "./conv2d_pack.ts";
 import { conv2dVjpW } from "./conv2d_vjp_w.ts";
 import { sizesOf, type Window, type WindowOptions, windowOf } from "./conv2d_window.ts";
-import { lincomb } from "./lincomb.ts";
+import { scaled } from "./lincomb.ts";
 import { nhwc } from "./nhwc.ts";
 import { sum } from "./reduce.ts";
 
@@ -71,7 +71,7 @@ const apply = op<Options>({
     return [
       needs[0] ? conv2dPart(g, w, undefined, { window, scale, at }) : null,
       needs[1] ? conv2dVjpW(g, dy, undefined, { window, scale, at, shape: w.shape, dtype: w.dtype }) : null,
-      needs[2] ? lincomb(scale, sum(g, { axes: [0, 1, 2] })) : null,
+      needs[2] ? scaled(scale, sum(g, { axes: [0, 1, 2] })) : null,
     ];
   },
 });

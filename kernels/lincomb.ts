@@ -57,3 +57,6 @@ export function lincomb(...terms: (number | Tensor)[]): Tensor {
   const head = lincomb(...terms.slice(0, 8));
   return lincomb(1, head, ...terms.slice(8));
 }
+
+/** factor * x; x itself for a factor of 1. */
+export const scaled = (factor: number, x: Tensor): Tensor => (factor === 1 ? x : lincomb(factor, x));
