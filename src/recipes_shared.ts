@@ -102,6 +102,9 @@ export const settingsOf = ({ settings, defaults = {} }: Method): Record<string, 
 /** Values for all settings: those given, checked, else the defaults. */
 export function valuesOf(m: Method, given: Readonly<Record<string, unknown>> = {}): Common & Record<string, Value> {
   const all = settingsOf(m);
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(all, name));
+  if (unknown.length)
+    throw new TypeError(`train: no setting ${unknown.join(", ")}; there are ${Object.keys(all).join(", ")}`);
   const values = Object.entries(all).map(([name, s]) => [
     name,
     name in given ? checked(name, s, given[name]) : s.value,

@@ -5,7 +5,15 @@ import { loadTrainable } from "../catalogue.ts";
 import { ProxelError } from "../errors.ts";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { METHODS } from "../recipes.ts";
-import { CHANGEABLE, type Common, type Method, scheduleOf, type Value, valuesOf } from "../recipes_shared.ts";
+import {
+  CHANGEABLE,
+  type Common,
+  type Method,
+  scheduleOf,
+  settingsOf,
+  type Value,
+  valuesOf,
+} from "../recipes_shared.ts";
 import { dispose } from "../tensor/scope.ts";
 import { checkpointState, loadCheckpoint, saveCheckpoint } from "../train/checkpoint.ts";
 import { measure } from "../train/measure.ts";
@@ -48,8 +56,12 @@ export async function train(argv: string[]): Promise<number> {
 
 type Values = Readonly<Record<string, unknown>>;
 const camel = (name: string) => name.replace(/-(\w)/g, (_, c: string) => c.toUpperCase());
-const given = (values: Values): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [camel(name), value]));
+/** What of it are settings of the method, by their names in code. */
+const given = (values: Values, method: Method): Record<string, unknown> => {
+  const all = settingsOf(method);
+  const named = Object.entries(values).map(([name, value]) => [camel(name), value] as const);
+  return Object.fromEntries(named.filter(([name]) => Object.hasOwn(all, name)));
+};
 
 interface Begun extends AsyncDisposable {
   readonly settings: Common & Record<string, Value>;
@@ -62,9 +74,9 @@ interface Begun extends AsyncDisposable {
 
 /** Opens the GPU, the data and the network, and puts the recipe at its first values. */
 async function begin(method: Method, values: Values, before?: Kept): Promise<Begun> {
-  const fresh = given(values);
+  const fresh = given(values, method);
   const anew = Object.fromEntries(CHANGEABLE.flatMap((key) => (key in fresh ? [[key, fresh[key]]] : [])));
-  const settings = valuesOf(method, before ? { ...before.settings, ...anew } : fresh);
+  const settings = valuesOf(method, before ? given({ ...before.settings, ...anew }, method) : fresh);
   const data = (before?.settings.data ?? values.data ?? ["dead-leaves"]) as string[];
   const path = before ? before.prior : (values.prior as string | undefined);
   const prior = path ?? (method.prior === "wanted" ? shippedPrior() : undefined);

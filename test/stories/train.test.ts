@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -77,8 +77,61 @@ test("bad settings are one line, and code 2", async () => {
     [["-o", folder(), "--data", "/nothing/here.json"], "/nothing/here.json"],
     [["-o", folder(), "--resume"], "has no checkpoint.safetensors"],
     [[], "say where the results go"],
+    [["lroa"], "did you mean lora?"],
+    [["edm", "--prior", "x"], "unknown option --prior"],
   ] as const) {
     const { code, stderr } = await proxel("train", ...args);
     expect([code, stderr.trim().split("\n").length, stderr]).toEqual([2, 1, expect.stringContaining(why)]);
   }
+});
+
+test("adapters: told beforehand, stopped by Ctrl-C, gone on with, and the base left out of the file", async () => {
+  const few = ["--size", "16", "--batch", "1", "--rank", "1", "--every", "1", "--layers", "out"];
+  const told = await proxel("train", "lora", "--dry-run", ...few, "--steps", "100");
+  expect([told.code, told.stderr]).toEqual([0, expect.not.stringContaining("error")]);
+  expect(told.stdout).toMatch(/^trained {2}[\d,]+ parameters$/m);
+  expect(told.stdout).toMatch(/^a step {3}[\d.]+ s for 1 tiles of 16x16/m);
+  expect(told.stdout).toMatch(/^memory {3}[\d.]+ MiB on the device at most$/m);
+  expect(told.stdout).toMatch(/^all {6}100 steps: about \d/m);
+
+  const run = folder();
+  const child = start(["train", "lora", "-o", run, ...few, "--steps", "500", "--sheets", "1000"]);
+  let said = "";
+  child.stderr?.on("data", (d) => (said += d));
+  const gone = new Promise((done) => child.on("close", done));
+  while (!steps(run).includes(2) && child.exitCode === null) await sleep(20);
+  child.kill("SIGINT");
+  expect(await gone).toBe(130);
+  const last = steps(run).at(-1) as number;
+  expect(said).toContain(`stopped after step ${last}; go on with \`proxel train lora -o ${run} --resume\``);
+  const on = await proxel("train", "lora", "-o", run, "--resume", "--steps", `${last + 1}`, "--json");
+  expect([on.code, json(on).step, json(on).rank]).toEqual([0, last + 1, 1]);
+  expect(readdirSync(run).sort()).toEqual(
+    [
+      "checkpoint.safetensors",
+      "log.jsonl",
+      "lora.safetensors",
+      "loss.html",
+      `sheet-${String(last).padStart(6, "0")}.png`,
+      `sheet-${String(last + 1).padStart(6, "0")}.png`,
+    ].sort(),
+  );
+  expect([...tensors(join(run, "lora.safetensors")).keys()].every((name) => /lora_[AB]$/.test(name))).toBe(true);
+  expect(readFileSync(join(run, "loss.html"), "utf8")).toContain(`Step ${last + 1} of ${last + 1}`);
+});
+
+test("a run that diverges says what was not finite first, and its checkpoint is of before", async () => {
+  const run = folder();
+  const args = ["--size", "16", "--batch", "1", "--multipliers", "1", "--every", "1", "--save", "1", "--steps", "6"];
+  const { code, stderr } = await proxel("train", "-o", run, ...args, "--warmup", "0", "--lr", "1e30");
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(/the (loss|gradient's norm) is .* in step \d; first not finite: .*\[/),
+  ]);
+  const kept = parseSafetensors(new Uint8Array(readFileSync(join(run, "checkpoint.safetensors"))));
+  for (const name of kept.names) {
+    const { bytes } = kept.entry(name);
+    expect(new Float32Array(bytes.slice().buffer).every(Number.isFinite), name).toBe(true);
+  }
+  expect(steps(run).length).toBeGreaterThan(0);
 });

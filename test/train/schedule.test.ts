@@ -28,3 +28,10 @@ test("the moving average forgets its start", () => {
   for (let k = 0; k < 1000; k++) left *= emaDecay(0.999, k);
   expect(left).toBeLessThan(1e-20);
 });
+
+test("after the warm-up a constant rate stays, and one of steps falls by the same factor each time", () => {
+  const constant = { ...schedule, decay: "constant" } as const;
+  expect([1, 3, 4, 90, 5000].map((k) => learningRate(constant, k))).toEqual([1e-3, 2e-3, 2e-3, 2e-3, 2e-3]);
+  const steps = { ...schedule, warmup: 0, decay: "step", decayEvery: 10, decayBy: 0.5 } as const;
+  expect([0, 9, 10, 19, 35].map((k) => learningRate(steps, k))).toEqual([2e-3, 2e-3, 1e-3, 1e-3, 2.5e-4]);
+});
