@@ -7,6 +7,7 @@ import { estimateNoise } from "./io/noise_estimate.ts";
 import { crop, type Picture, padReflect, toRgb } from "./io/picture.ts";
 import type { LinearOperator } from "./linalg/operator.ts";
 import { METHOD_NAMES, METHODS } from "./methods.ts";
+import { PUBLISHED } from "./methods_published.ts";
 import { blur } from "./physics/blur.ts";
 import { superResolution } from "./physics/downsample.ts";
 import { identity } from "./physics/identity.ts";
@@ -73,6 +74,8 @@ export interface SolverOptions {
   lambda?: number | undefined;
   zeta?: number | undefined;
   samples?: number | undefined;
+  /** As its paper sets it, for this task of `proxel eval`; the other options are not looked at. */
+  published?: string | undefined;
 }
 
 /**
@@ -89,9 +92,10 @@ export function solverFor(
   name: SolverName,
   task: Task,
   sigmaNoise: number,
-  { steps, lambda, zeta, samples }: SolverOptions = {},
+  { steps, lambda, zeta, samples, published }: SolverOptions = {},
 ): Solver {
   if (name === "denoise") return denoise();
+  if (published !== undefined) return PUBLISHED[name](published, sigmaNoise);
   if (name !== "diffpir") return METHODS[name](sigmaNoise, { steps, zeta, samples });
   return diffpir({
     steps: steps ?? 20,

@@ -29,3 +29,17 @@ test.each(METHOD_NAMES)("%s solves a blur by its name", async (name) => {
   expect(error).toBeLessThan(LOST.has(name) ? 10 : 0.6);
   dispose([x, y, truth, A.holds]);
 });
+
+test("published: the papers' numbers of steps, for every task of eval", () => {
+  const names = SOLVERS.filter((name) => name !== "denoise");
+  const steps = (task: string) =>
+    Object.fromEntries(names.map((name) => [name, solverFor(name, "deblur", 0.05, { published: task }).steps]));
+  expect(steps("gaussian")).toEqual({
+    ...{ diffpir: 100, dps: 1000, pigdm: 100, ddnm: 100, ddrm: 20, dds: 50, daps: 200, ddiff: 1000, "ddiff-hqs": 1000 },
+    ...{ "diff-pnp-admm": 1000, "diff-pnp-hqs": 1000, "pnp-gd": 500, "pnp-admm": 30, dpir: 8, "red-diff": 1000 },
+    ...{ "pnp-edm": 100, cm4ir: 4, latino: 8 },
+  });
+  expect(steps("box").diffpir).toBe(20);
+  for (const task of ["sr4", "motion", "random", "hdr", "phase", "jpeg10", "denoise", "nonlinear"])
+    expect(Object.values(steps(task)).every((n) => n > 0)).toBe(true);
+});

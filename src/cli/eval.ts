@@ -25,7 +25,8 @@ const HELP = `proxel eval: every solver on every task on a folder of pictures, a
   --tasks A,B        ${EVAL_TASKS.join(", ")};
                      nonlinear with --blur FILE, the network of Tran et al. (GOPRO_wVAE.pth)
   --solvers C,D      ${SOLVERS.join(", ")}
-                     NAME:N takes N steps; solvers that need a linear task skip the others
+                     NAME:N takes N steps, NAME:published what its paper does (a thousand calls for some);
+                     solvers that need a linear task skip the others
   -o, --out FOLDER   rows.jsonl, results.json, table.md, index.html and the pictures go there; given
                      again, what is done is not done again, and more tasks, solvers or pictures are added
   --prior FILE       weights [those that come with the package]
@@ -37,11 +38,12 @@ const HELP = `proxel eval: every solver on every task on a folder of pictures, a
   --lpips FILE       weights of LPIPS; given twice, a trunk of torchvision's and the heads for it
   --json             the table as one object, the last line of stdout`;
 
-/** A solver as it was asked for: `dps`, or `dps:100`. */
+/** A solver as it was asked for: `dps`, `dps:100` or `dps:published`. */
 interface Contestant {
   label: string;
   solver: SolverName;
   steps: number | undefined;
+  published: boolean;
 }
 interface Pair extends Contestant {
   task: EvalTask;
@@ -133,12 +135,14 @@ async function planned(
     return task as EvalTask;
   });
   const contestants = listed(values, "solvers").map((label): Contestant => {
-    const [, name, own] = /^(.*?)(?::(\d+))?$/.exec(label) ?? [];
+    const [, name, own] = /^(.*?)(?::(\d+|published))?$/.exec(label) ?? [];
     const solver = oneOf("--solvers", name, SOLVERS);
     return {
       label,
       solver,
-      steps: own === undefined ? steps : number({ steps: own }, "steps", { min: 1, whole: true }),
+      published: own === "published",
+      steps:
+        own === undefined || own === "published" ? steps : number({ steps: own }, "steps", { min: 1, whole: true }),
     };
   });
   const pairs = tasks.flatMap((task) =>
@@ -224,7 +228,7 @@ async function prepared(path: string, { shrink, size }: Plan): Promise<Picture> 
 
 /** One run: measured, warmed up where this solver has not seen the shape, restored, judged, its pictures written. */
 async function one(
-  { task, solver, label, steps }: Pair,
+  { task, solver, label, steps, published }: Pair,
   name: string,
   picture: Picture,
   { out, noise, seed }: Plan,
@@ -236,7 +240,10 @@ async function one(
     const save = (what: string, p: Picture) => saved(join(out, pathOf(name, task.name, what)), p);
     await save("truth", measured.truth);
     await save("measured", await picturedMeasurement(measured, task));
-    const method = solverFor(solver, task.kind, measured.sigmaNoise, { steps }) as unknown as AnySolver;
+    const method = solverFor(solver, task.kind, measured.sigmaNoise, {
+      steps,
+      ...(published && { published: task.name }),
+    }) as unknown as AnySolver;
     const shape = `${task.name} ${measured.A.domain}`;
     if (!warm.has(shape)) await warmUp(method, measured, options);
     warm.add(shape);

@@ -32,7 +32,8 @@ ${TASK_HELP}; estimated when left out
                      diff-pnp-admm, diff-pnp-hqs, pnp-gd, pnp-admm, dpir, red-diff, pnp-edm, cm4ir, latino
                      [denoise for --task denoise, else diffpir]
   --steps N          [20; dps, ddiff*, diff-pnp-* and pnp-gd 40; pnp-admm 30; red-diff 60; dpir and latino 8;
-                     cm4ir 4; of several calls each: daps 12, pnp-edm 12]
+                     cm4ir 4; of several calls each: daps 12, pnp-edm 20]
+  --published        the solver as its paper sets it, for large priors: a thousand calls for some
   --lambda X [1; sr: 0.5]    --zeta X [1; dps: 1000/steps]    of diffpir, zeta of dps too
   --seed N [0]       draws other noise
   --samples N        the mean of N draws, and in OUT.std.png their deviation: white where it is a quarter of the range
@@ -43,6 +44,9 @@ ${TASK_HELP}; estimated when left out
   -o, --out OUT      .png, .jpg or .webp; a folder when there are several pictures
   -f, --force        replace what is there
   --json             one object as the last line of stdout`;
+
+/** The task of eval whose published settings it takes. */
+const PUBLISHED_AS: Record<Task, string> = { deblur: "gaussian", sr: "sr", inpaint: "box", denoise: "denoise" };
 
 export async function restore(argv: string[]): Promise<number> {
   const { values, positionals } = parse(
@@ -57,6 +61,7 @@ export async function restore(argv: string[]): Promise<number> {
       samples: { type: "string" },
       prior: { type: "string" },
       piece: { type: "string" },
+      published: { type: "boolean" },
     },
     true,
   );
@@ -78,7 +83,10 @@ export async function restore(argv: string[]): Promise<number> {
     lambda: number(values, "lambda", { above: 0 }),
     zeta: number(values, "zeta", { min: 0 }),
     samples: number(values, "samples", { min: 1, whole: true }),
+    ...(values.published && { published: PUBLISHED_AS[task] }),
   };
+  const own = (["steps", "lambda", "zeta"] as const).find((key) => settings[key] !== undefined);
+  if (values.published && own) throw new TypeError(`--published sets all of the solver; leave --${own} out`);
   const options = await taskOptions(values, task);
   const many = positionals.length > 1 || !extname(out) || isFolder(out);
   if (positionals.length > 1 && extname(out) && !isFolder(out))
