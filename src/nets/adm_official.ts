@@ -1,7 +1,6 @@
 /** ADM from the arguments of guided-diffusion, and the configurations of the checkpoints that were released. */
 import { ShapeError } from "../errors.ts";
-import { admUnet } from "./adm_unet.ts";
-import type { Net } from "./net.ts";
+import { type AdmUnet, admUnet } from "./adm_unet.ts";
 
 /** The arguments of guided-diffusion's UNetModel, by its own names; `attention_resolutions` are downsampling factors. */
 export interface OfficialAdm {
@@ -30,7 +29,7 @@ const MULTIPLIERS: Record<number, readonly number[]> = {
 };
 
 /** The network that guided-diffusion would build from these arguments. */
-export function officialAdm(c: OfficialAdm): Net {
+export function officialAdm(c: OfficialAdm): AdmUnet {
   const multipliers = c.channel_mult ?? MULTIPLIERS[c.image_size];
   if (!multipliers)
     throw new ShapeError(

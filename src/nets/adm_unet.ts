@@ -22,7 +22,7 @@ import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { inBlock } from "./checkpointed.ts";
 import { declare } from "./layers.ts";
-import { labelRows, type Net, type Params, perSample, type Specs } from "./net.ts";
+import { type Labels, labelRows, type Net, type Params, type PerSample, perSample, type Specs } from "./net.ts";
 
 export interface AdmConfig {
   /** The side it was trained at; decides only where attention goes. */
@@ -52,7 +52,19 @@ type Layer =
   | { kind: "res"; at: string; from: number; to: number; resample?: "up" | "down" }
   | { kind: "attention"; at: string; from: number; to: number };
 
-export function admUnet(config: AdmConfig): Net {
+/** The network, and its parts for those who come between. */
+export interface AdmUnet extends Net {
+  /** Channels of what `encode` gives. */
+  readonly widths: readonly number[];
+  /** silu of the embedding of times and labels. */
+  embed(params: Params, t: PerSample, N: number, labels?: Labels): Tensor;
+  /** What each input block gives, for the skip connections, and the middle block's. `hint` is added to the first. */
+  encode(params: Params, x: Tensor, emb: Tensor, options?: Pick<Labels, "checkpoint"> & { hint?: Tensor }): Tensor[];
+  /** From these to the output. They are freed on the way. */
+  decode(params: Params, hs: readonly Tensor[], emb: Tensor, options?: Pick<Labels, "checkpoint">): Tensor;
+}
+
+export function admUnet(config: AdmConfig): AdmUnet {
   const { resolution, inChannels = 3, outChannels = 3, channels, multipliers, blocks = 2, attention = [] } = config;
   const { heads = 1, headChannels, scaleShift = true, updown = true, newOrder = false, classes } = config;
   if (channels % 32) throw new ShapeError(`admUnet: ${channels} channels do not divide into 32 groups`);
@@ -112,49 +124,71 @@ export function admUnet(config: AdmConfig): Net {
     }
   };
 
+  const embed: AdmUnet["embed"] = (p, t, N, { label } = {}) =>
+    scope(() => {
+      const dense = (h: Tensor, name: string) => linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
+      const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
+      const emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
+      if (!classes) return silu(emb); // every block begins with it
+      return silu(
+        add(emb, matmul(labelRows("admUnet", label, N, classes), cast(p["label_emb.weight"] as Tensor, "f32"))),
+      );
+    });
+  /** One block. What it was given is freed, save what is `kept`. */
+  const through = (p: Params, layers: readonly Layer[], x: Tensor, emb: Tensor, options: BlockOptions): Tensor => {
+    const { kept, skip, checkpoint } = options;
+    let h = x;
+    layers.forEach((layer, i) => {
+      const before = h;
+      // a lone convolution has no inside
+      const again = checkpoint && layer.kind !== "conv" && layer.kind !== "down";
+      h = inBlock(again, run.bind(undefined, layer), p, layer.at, before, i === 0 ? skip : undefined, emb);
+      if (!kept.includes(before)) before.dispose();
+    });
+    skip?.dispose();
+    return h;
+  };
+  const encode: AdmUnet["encode"] = (p, x, emb, { checkpoint, hint } = {}) => {
+    const hs: Tensor[] = [];
+    let h = x;
+    for (const layers of input) {
+      h = through(p, layers, h, emb, { kept: [x, ...hs], checkpoint });
+      if (hint && !hs.length) h = add(h, hint);
+      hs.push(h);
+    }
+    return [...hs, through(p, middle, h, emb, { kept: hs, checkpoint })];
+  };
+  const decode: AdmUnet["decode"] = (p, hs, emb, { checkpoint } = {}) => {
+    const skips = [...hs];
+    let h = skips.pop() as Tensor;
+    for (const layers of output) h = through(p, layers, h, emb, { kept: [], skip: skips.pop(), checkpoint });
+    const y = groupNorm(h, p["out.0.weight"] as Tensor, p["out.0.bias"] as Tensor, {
+      groups: 32,
+      eps: 1e-5,
+      silu: true,
+    });
+    return conv2d(y, p["out.2.weight"] as Tensor, { bias: p["out.2.bias"] as Tensor, padding: 1 });
+  };
   return {
     name: "admUnet",
     inChannels,
     outChannels,
     multipleOf: 2 ** (multipliers.length - 1),
     parameters,
-    apply: (p, x, t, { label, checkpoint } = {}) =>
+    widths: [...input, middle].map((layers) => (layers.at(-1) as Layer).to),
+    ...{ embed, encode, decode },
+    apply: (p, x, t, labels) =>
       scope(() => {
-        const N = x.shape[0] as number;
-        const dense = (h: Tensor, name: string) =>
-          linear(h, p[`${name}.weight`] as Tensor, p[`${name}.bias`] as Tensor);
-        const times = sinusoidal(perSample(t, N), channels, { kind: "adm" }); // the embedding stays f32
-        let emb = dense(silu(dense(times, "time_embed.0")), "time_embed.2");
-        if (classes)
-          emb = add(emb, matmul(labelRows("admUnet", label, N, classes), cast(p["label_emb.weight"] as Tensor, "f32")));
-        emb = silu(emb); // every block begins with it
-
-        const skips: Tensor[] = [];
-        let h = x;
-        const through = (layers: readonly Layer[], skip?: Tensor) => {
-          layers.forEach((layer, i) => {
-            const before = h;
-            // a lone convolution has no inside
-            const again = checkpoint && layer.kind !== "conv" && layer.kind !== "down";
-            h = inBlock(again, run.bind(undefined, layer), p, layer.at, before, i === 0 ? skip : undefined, emb);
-            if (before !== x && !skips.includes(before)) before.dispose();
-          });
-          skip?.dispose();
-        };
-        for (const layers of input) {
-          through(layers);
-          skips.push(h);
-        }
-        through(middle);
-        for (const layers of output) through(layers, skips.pop());
-        const y = groupNorm(h, p["out.0.weight"] as Tensor, p["out.0.bias"] as Tensor, {
-          groups: 32,
-          eps: 1e-5,
-          silu: true,
-        });
-        return conv2d(y, p["out.2.weight"] as Tensor, { bias: p["out.2.bias"] as Tensor, padding: 1 });
+        const emb = embed(p, t, x.shape[0] as number, labels);
+        return decode(p, encode(p, x, emb, labels), emb, labels);
       }),
   };
+}
+
+interface BlockOptions {
+  readonly kept: readonly Tensor[];
+  readonly skip?: Tensor | undefined;
+  readonly checkpoint?: boolean | undefined;
 }
 
 /** The layers of each block, in order, under their names. */
