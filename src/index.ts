@@ -1,6 +1,13 @@
 /** The public face: names only. */
 export * from "../kernels/index.ts";
 export { type Network as OfficialNetwork, network as officialNetwork } from "./architectures.ts";
+export {
+  asModel,
+  type LoadedReconstructor,
+  loadReconstructor,
+  posterior as posteriorNetwork,
+  posteriorMetadata,
+} from "./architectures_posterior.ts";
 export { checkpoint, constant, valueAndGrad, vjp } from "./autograd/vjp.ts";
 export {
   type LoadDenoiserOptions,
@@ -27,6 +34,7 @@ export { conjugateGradients } from "./linalg/cg.ts";
 export { dotTest } from "./linalg/dot_test.ts";
 export { leastSquares } from "./linalg/least_squares.ts";
 export { onComplex } from "./linalg/on_complex.ts";
+export { onReal } from "./linalg/on_real.ts";
 export {
   compose,
   H,
@@ -50,9 +58,11 @@ export { kernelWizard, officialKernelWizard } from "./nets/kernel_wizard.ts";
 export { NCSNPP, ncsnpp, type OfficialNcsnpp, officialNcsnpp } from "./nets/ncsnpp.ts";
 export { countParameters, initParams, type Net, type Params } from "./nets/net.ts";
 export { normUnet } from "./nets/norm_unet.ts";
+export { conditioned, type PosteriorNet } from "./nets/posterior_net.ts";
 export { officialRam, type RamNoise, ram } from "./nets/ram.ts";
 export { songUnet } from "./nets/song_unet.ts";
 export { spaceToDepth } from "./nets/space_to_depth.ts";
+export { type Unfolding, type UnfoldingConfig, unfold, unfolding } from "./nets/unfolding.ts";
 export { officialVarnet, type Sampling, varnet } from "./nets/varnet.ts";
 export { bicubicConvolution, imresize } from "./physics/bicubic.ts";
 export { blur } from "./physics/blur.ts";
@@ -95,6 +105,7 @@ export { ddrm } from "./solvers/ddrm.ts";
 export { dds } from "./solvers/dds.ts";
 export { denoise } from "./solvers/denoise.ts";
 export { diffPnpAdmm, diffPnpHqs } from "./solvers/diff_pnp.ts";
+export { cedm, diffUnfolding, diffUnfoldingPresets } from "./solvers/diff_unfolding.ts";
 export { diffpir } from "./solvers/diffpir.ts";
 export { dpir } from "./solvers/dpir.ts";
 export { dps, dpsPresets } from "./solvers/dps.ts";
