@@ -7,12 +7,15 @@ import { consistency } from "./recipes_consistency.ts";
 import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
 import { edm } from "./recipes_edm.ts";
 import { lora } from "./recipes_lora.ts";
+import { dsm, mupet } from "./recipes_mupet.ts";
 import type { Method } from "./recipes_shared.ts";
 
 export const METHODS: Readonly<Record<string, Method>> = {
   cedm,
   consistency,
   "diff-unfolding": diffUnfolding,
+  dsm,
   edm,
   lora,
+  mupet,
 };
