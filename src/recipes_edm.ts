@@ -1,6 +1,6 @@
 import { type Prior, prior } from "./catalogue.ts";
 import { countParameters, initParams } from "./nets/net.ts";
-import { type Common, method } from "./recipes_shared.ts";
+import { type Common, method, THRIFT, thrifty } from "./recipes_shared.ts";
 import { edmRecipe } from "./train/edm_recipe.ts";
 import { paramBytes } from "./weights/params.ts";
 
@@ -60,18 +60,27 @@ export const edm = method({
     logMean: { value: -1.4, about: "ln sigma ~ N(mean, std^2), signed units", min: Number.NEGATIVE_INFINITY },
     logStd: { value: 1.3, about: "" },
     ...SMALL,
+    ...THRIFT,
   },
   defaults: { steps: 4000, batch: 24, lr: 1e-3, lrEnd: 5e-6, warmup: 200 },
   make(values, { data }) {
     const metadata = smallMetadata(values);
     const made = prior(metadata);
     const { net, sigmaData } = made;
+    const light = thrifty(net, values);
+    const F: Prior["F"] = (params) => (x, cNoise) =>
+      light.apply(
+        params,
+        x,
+        cNoise.map((c) => 1000 * c),
+      );
     const recipe = edmRecipe({
       ...values,
-      ...{ sigmaData, data, F: bare(made), adam: { beta2: 0.99 }, init: (random) => initParams(net, random) },
+      ...{ sigmaData, data, F: bare({ F }), adam: { beta2: 0.99 }, init: (random) => initParams(net, random) },
     });
     return {
       recipe,
+      halves: values.half,
       about: `${countParameters(net).toLocaleString("en")} parameters`,
       files: async (params) => ({ "prior.safetensors": await paramBytes(params, { dtype: "f16", metadata }) }),
     };

@@ -1,6 +1,10 @@
 /** What the methods of training have in common: how each tells its settings, and what it is given and makes. */
 import type { Trainable } from "./catalogue.ts";
-import type { Params } from "./nets/net.ts";
+import { GpuError } from "./errors.ts";
+import { gpu } from "./gpu/open.ts";
+import { checkpointed } from "./nets/checkpointed.ts";
+import { halved } from "./nets/halved.ts";
+import type { Net, Params } from "./nets/net.ts";
 import type { Mix } from "./train/data.ts";
 import type { Recipe } from "./train/recipe.ts";
 import { DECAYS, type Schedule } from "./train/schedule.ts";
@@ -50,6 +54,25 @@ export const COMMON = {
 } as const satisfies Settings;
 export type Common = ValuesOf<typeof COMMON>;
 
+/** Of methods that take them: how their networks are run for the gradient. */
+export const THRIFT = {
+  checkpoint: {
+    value: false,
+    about: "blocks run again for the gradient: about a third of the activations, a third more time",
+  },
+  half: { value: false, about: "activations and weights as halves, their masters in f32, the loss scaled" },
+} as const satisfies Settings;
+
+/** A network run so. */
+export function thrifty(net: Net, { checkpoint, half }: ValuesOf<typeof THRIFT>): Net {
+  if (half && !gpu().f16)
+    throw new GpuError("train: --half wants an adapter with shader-f16, and this one has none; leave it out", {
+      ...{ name: "shader-f16", wanted: 1, allowed: 0 },
+    });
+  const light = checkpoint ? checkpointed(net) : net;
+  return half ? halved(light) : light;
+}
+
 /** What may be told anew when a run goes on: the rest decides what it is. */
 export const CHANGEABLE: readonly (keyof Common)[] = ["steps", "lr", "lrEnd", "clip", "every", "save", "sheets"];
 
@@ -65,6 +88,8 @@ export interface Given {
 export interface Made {
   // biome-ignore lint/suspicious/noExplicitAny: the trainer hands a recipe its own batches
   readonly recipe: Recipe<any>;
+  /** Gradients pass through halves: the trainer is to scale the loss. */
+  readonly halves?: boolean;
   /** What it is, in words, for the first line. */
   readonly about: string;
   /** Files of the result by name, of averaged parameters and numbers: what restores pictures, not what resumes. */

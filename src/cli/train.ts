@@ -86,7 +86,10 @@ async function begin(method: Method, values: Values, before?: Kept): Promise<Beg
     const network = prior === undefined ? undefined : await loadTrainable(prior);
     const made = await method.make(settings as never, { data: mix, ...(network && { prior: network }) });
     const { seed, clip, weightDecay, ema, accumulate, every } = settings;
-    const run = training(made.recipe, { seed, adam: { weightDecay, ...(clip > 0 && { maxNorm: clip }) } });
+    const run = training(made.recipe, {
+      ...{ seed, adam: { weightDecay, ...(clip > 0 && { maxNorm: clip }) } },
+      lossScale: made.halves ?? false,
+    });
     return {
       ...{ settings, data, prior, made, training: run },
       options: { schedule: scheduleOf(settings), emaDecay: ema, accumulate, every },

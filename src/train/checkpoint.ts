@@ -4,6 +4,7 @@ import type { Flat } from "../tensor/flat.ts";
 import { type Tensor, uploadRaw } from "../tensor/tensor.ts";
 import { formatSafetensors, parseSafetensors } from "../weights/safetensors.ts";
 import type { HostState } from "./host_adam.ts";
+import type { LossScale } from "./loss_scale.ts";
 import type { Optimiser } from "./optimiser.ts";
 import type { Training } from "./trainer.ts";
 
@@ -26,6 +27,7 @@ export interface CheckpointState {
   readonly step: number;
   readonly seconds: number;
   readonly scalars?: HostState;
+  readonly lossScale?: LossScale;
 }
 
 /** Everything that a run needs to go on as if it had not stopped, and what `more` says, as the bytes of a file. */
@@ -33,8 +35,11 @@ export async function checkpointBytes(run: Training, more: object = {}): Promise
   const tensors: Record<string, { dtype: "F32"; shape: readonly number[]; bytes: Uint8Array }> = {};
   for (const [name, t] of entries(run))
     tensors[name] = { dtype: "F32", shape: t.shape, bytes: new Uint8Array(await t.readRaw()) };
-  const { step, seconds, scalars } = run;
-  const state: CheckpointState = { step, seconds, ...(Object.keys(scalars.values).length && { scalars }) };
+  const { step, seconds, scalars, lossScale } = run;
+  const state: CheckpointState = {
+    ...{ step, seconds, ...(lossScale && { lossScale }) },
+    ...(Object.keys(scalars.values).length && { scalars }),
+  };
   return formatSafetensors(tensors, { state: JSON.stringify({ ...state, ...more }) });
 }
 
@@ -46,7 +51,7 @@ export const saveCheckpoint = async (path: string, run: Training, more: object =
 export async function loadCheckpoint(source: string | URL | Blob | Uint8Array, run: Training): Promise<void> {
   const [bytes, path] = await bytesOf(source);
   const file = parseSafetensors(bytes, path);
-  const { step, seconds, scalars } = stateOf<CheckpointState>(file.metadata.state, path);
+  const { step, seconds, scalars, lossScale } = stateOf<CheckpointState>(file.metadata.state, path);
   const wanted = Object.keys(run.scalars.values).join();
   if (Object.keys(scalars?.values ?? {}).join() !== wanted)
     throw new WeightsError(
@@ -60,7 +65,7 @@ export async function loadCheckpoint(source: string | URL | Blob | Uint8Array, r
       );
     uploadRaw(t, bytes.slice());
   }
-  Object.assign(run, { step, seconds, ...(scalars && { scalars }) });
+  Object.assign(run, { step, seconds, ...(scalars && { scalars }), ...(lossScale && { lossScale }) });
 }
 
 /** What a checkpoint says of itself, read without a GPU. */

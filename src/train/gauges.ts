@@ -14,7 +14,7 @@ export interface Gauges {
   readonly loss: Tensor;
   readonly normSquared: Tensor;
   readonly scalars: Readonly<Record<string, Tensor>>;
-  /** What they show once everything recorded so far has run, each a sum over n micro-batches, as means. */
+  /** What they show once everything recorded so far has run, each a sum over n micro-batches, as means; n times a loss scale. */
   read(n: number): Promise<Figures>;
   dispose(): void;
 }

@@ -7,6 +7,7 @@ import { copyBuffer, type Tensor, tensor } from "../tensor/tensor.ts";
 import { culprit } from "./culprit.ts";
 import { allFinite, type Figures, type Gauges, gauges } from "./gauges.ts";
 import { type HostState, hostAdam, hostState } from "./host_adam.ts";
+import { type LossScale, lossScale, rescaled } from "./loss_scale.ts";
 import { type AdamOptions, adam, type Optimiser } from "./optimiser.ts";
 import type { At, Recipe } from "./recipe.ts";
 import { emaDecay, learningRate, type Schedule } from "./schedule.ts";
@@ -19,6 +20,8 @@ export interface Training<Batch extends Tree = Tree> extends Disposable {
   readonly optimiser: Optimiser;
   readonly judge?: Optimiser;
   scalars: HostState;
+  /** Where gradients pass through halves. A step whose gradient is not finite is left out, and the scale halved. */
+  lossScale?: LossScale;
   /** Steps done. */
   step: number;
   /** Spent in them. */
@@ -29,12 +32,14 @@ export interface TrainingOptions {
   seed?: number;
   /** Over the recipe's own. */
   adam?: AdamOptions;
+  /** For networks that are `halved`. */
+  lossScale?: boolean;
 }
 
 /** A recipe at its first values. `using`, or disposing of it, frees them. */
 export function training<Batch extends Tree>(
   recipe: Recipe<Batch>,
-  { seed = 0, adam: options }: TrainingOptions = {},
+  { seed = 0, adam: options, lossScale: scaling = false }: TrainingOptions = {},
 ): Training<Batch> {
   const root = makeRng(seed);
   const { adversary } = recipe;
@@ -43,6 +48,7 @@ export function training<Batch extends Tree>(
   return {
     ...{ recipe, seed, optimiser, step: 0, seconds: 0 },
     ...(judge && { judge }),
+    ...(scaling && { lossScale: lossScale() }),
     scalars: hostState(recipe.scalars ?? {}),
     [Symbol.dispose]() {
       optimiser.dispose();
@@ -79,7 +85,8 @@ export interface Report {
 /**
  * Trains from where it stands to the end of the schedule, yielding now and then. Everything random in micro-batch k comes
  * from streams 2k and 2k + 1 of the seed, so a run that was stopped after any step goes on exactly as if it had not been.
- * A loss or a gradient that is not finite changes nothing, and ends it by throwing, the first tensor that is not named.
+ * A loss or a gradient that is not finite changes nothing, and ends it by throwing, the first tensor that is not named;
+ * with a loss scale it does so when no smaller scale helps.
  */
 export async function* train<Batch extends Tree>(run: Training<Batch>, options: TrainOptions): AsyncGenerator<Report> {
   const { recipe } = run;
@@ -108,7 +115,7 @@ export async function* train<Batch extends Tree>(run: Training<Batch>, options: 
         for (let k = first; k < first + accumulate; k++) {
           const before = sum;
           sum = await onBatch(run, own.params, next as Promise<Batch>, root.fork(2 * k + 1), (pass) =>
-            gradient(pass, before),
+            gradient(pass, before, scaleOf(run)),
           );
           dispose(before);
           gpu().recording.flush();
@@ -116,13 +123,16 @@ export async function* train<Batch extends Tree>(run: Training<Batch>, options: 
           await gpu().idle();
         }
         update(run, options, judging, sum as Gradient, gauge);
-        const figures = await gauge.read(accumulate);
-        if (!allFinite(figures)) {
+        const figures = await gauge.read(accumulate * scaleOf(run));
+        const finite = allFinite(figures);
+        const scale = run.lossScale && rescaled(run.lossScale, finite);
+        if (!finite && !scale) {
           const again = Array.from({ length: accumulate }, (_, i) => first + i);
           throw await explained(run, own.params, figures, again, root);
         }
-        if (!judging) stepScalars(run, options, figures);
-        since.push({ judging, figures });
+        if (scale) run.lossScale = scale;
+        if (finite && !judging) stepScalars(run, options, figures);
+        since.push({ judging, figures, taken: finite });
       } finally {
         dispose([sum, own.learned]);
       }
@@ -142,6 +152,8 @@ export async function* train<Batch extends Tree>(run: Training<Batch>, options: 
     dispose(await next?.catch(() => undefined));
   }
 }
+
+const scaleOf = ({ lossScale }: Training): number => lossScale?.scale ?? 1;
 
 /** The recipe's parameters and, in tensors [1] of their own, its numbers. */
 function withScalars({ optimiser, scalars }: Training): { params: Params; learned: Params } {
@@ -201,7 +213,7 @@ function update(
       step: turns(run),
       lr: rate * learningRate(schedule, run.step),
       emaDecay: emaDecay(decay, turns(run)),
-      gradScale: 1 / accumulate,
+      gradScale: 1 / (accumulate * scaleOf(run)),
       guard: value,
       norm: gauge.normSquared,
     });
@@ -233,18 +245,21 @@ async function explained<Batch extends Tree>(
 
 interface Turn {
   readonly judging: boolean;
+  /** False where the loss scale was too large. */
+  readonly taken: boolean;
   readonly figures: Figures;
 }
 
 function reported(run: Training, schedule: Schedule, since: readonly Turn[], seconds: number, before: number): Report {
-  const losses = (of: boolean) => since.flatMap(({ judging, figures }) => (judging === of ? [figures.loss] : []));
+  const taken = since.filter((turn) => turn.taken);
+  const losses = (of: boolean) => taken.flatMap(({ judging, figures }) => (judging === of ? [figures.loss] : []));
   const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length;
   const { values } = run.scalars;
   return {
     step: run.step,
     steps: schedule.steps,
     loss: losses(false).length ? mean(losses(false)) : before,
-    norm: Math.max(...since.map(({ figures }) => figures.norm)),
+    norm: Math.max(0, ...taken.map(({ figures }) => figures.norm)),
     lr: learningRate(schedule, run.step - 1),
     secondsPerStep: seconds / since.length,
     ...(losses(true).length && { judgeLoss: mean(losses(true)) }),
