@@ -11,6 +11,8 @@ import {
 import { initParams } from "../src/nets/net.ts";
 import { blur } from "../src/physics/blur.ts";
 import { hdr } from "../src/physics/hdr.ts";
+import { METHODS } from "../src/recipes.ts";
+import { settingsOf, valuesOf } from "../src/recipes_shared.ts";
 import { dispose, scope } from "../src/tensor/scope.ts";
 import { tensor } from "../src/tensor/tensor.ts";
 import { paramBytes } from "../src/weights/params.ts";
@@ -65,4 +67,19 @@ test("other files are refused by what they say they are", () => {
     "a.safetensors: expected the metadata of a network that sees the measurement (architecture diff_unfolding or cedm), got adm_unet",
   );
   expect(() => posterior({ architecture: "cedm", network: "{" }, "b")).toThrow("b: its metadata describe no network");
+});
+
+test.each(["diff-unfolding", "cedm"])("what `train %s` writes is such a file", async (name) => {
+  const method = METHODS[name] as NonNullable<(typeof METHODS)[string]>;
+  const sizes = { size: 16, batch: 1, channels: 8, multipliers: [1, 2], iterations: 2 };
+  const given = Object.fromEntries(Object.entries(sizes).filter(([key]) => key in settingsOf(method)));
+  const { recipe, files } = await method.make(valuesOf(method, given), { data: [] });
+  const params = recipe.init(rng(1));
+  const bytes = (await files(params.tree, {}))["reconstructor.safetensors"] as Uint8Array;
+  using loaded = await loadReconstructor(bytes);
+  expect(loaded.kind).toBe(name.replace("-", "_"));
+  await expect(async () => method.make(valuesOf(method, { operators: "blur,fog" }), { data: [] })).rejects.toThrow(
+    "--operators expects some of sr, blur",
+  );
+  dispose([params.chunks, params.tree]);
 });
