@@ -7,7 +7,7 @@ import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Denoiser } from "./denoiser.ts";
 
 export interface AnySizeOptions {
-  /** Pixels that neighbouring tiles share; the results are blended across them. */
+  /** Pixels that neighbouring tiles share, by default 16, or half of a small tile; results are blended across them. */
   overlap?: number;
   /** Pixels in one call of the network: bounds the memory, whatever the picture's size. */
   pixels?: number;
@@ -18,8 +18,9 @@ export interface AnySizeOptions {
  * result cropped. Where it has a `fixedSize` (its statistics were learnt at that extent), larger pictures are cut into
  * tiles of that side, denoised in batches, and blended with weights that fall off linearly across the overlap.
  */
-export function anySize(denoiser: Denoiser, { overlap = 16, pixels = 1 << 18 }: AnySizeOptions = {}): Denoiser {
+export function anySize(denoiser: Denoiser, options: AnySizeOptions = {}): Denoiser {
   const { fixedSize: tile, multipleOf } = denoiser;
+  const { overlap = Math.min(16, (tile ?? 64) >> 1), pixels = 1 << 18 } = options;
   const most = (tile ?? Number.POSITIVE_INFINITY) - 1;
   if (!Number.isInteger(overlap) || overlap < 0 || overlap > most || !(pixels >= 1))
     throw new RangeError(
