@@ -1,5 +1,6 @@
 /** Where things have names as text: what a weights file says it is, and what the command line offers. */
 
+import { readBytes } from "#platform";
 import { type Face, type FaceOptions, faceOf } from "./denoisers.ts";
 import { type AnySizeOptions, anySize } from "./diffusion/any_size.ts";
 import type { Denoiser, Sigma } from "./diffusion/denoiser.ts";
@@ -12,9 +13,11 @@ import type { Net, Params, Specs } from "./nets/net.ts";
 import { spaceToDepth } from "./nets/space_to_depth.ts";
 import { presetFor } from "./presets.ts";
 import type { Config } from "./recognise_keys.ts";
-import { dispose } from "./tensor/scope.ts";
-import type { Tensor } from "./tensor/tensor.ts";
+import { dispose, scope } from "./tensor/scope.ts";
+import { frugal, type Tensor } from "./tensor/tensor.ts";
+import { loadLora } from "./train/lora.ts";
 import { openWeights, type Weights } from "./weights/open.ts";
+import { parseSafetensors } from "./weights/safetensors.ts";
 import type { Readable } from "./weights/source.ts";
 
 export { type OfficialAdm, officialAdm };
@@ -90,6 +93,8 @@ export interface LoadDenoiserOptions extends AnySizeOptions, FaceOptions {
   /** The official class and its arguments, where the tensors do not say them. */
   architecture?: string;
   config?: Config;
+  /** Adapters of low rank for it, as `proxel train lora` writes them. */
+  lora?: string | URL | Blob | Uint8Array;
   /** Averaged weights, where the file has both (default), or the trained ones. */
   ema?: boolean;
   signal?: AbortSignal;
@@ -105,12 +110,13 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
   const weights = await openWeights(source, { ...(signal && { signal }), ...(ema !== undefined && { ema }) });
   try {
     const { face, expected, ...what } = await chosen(weights, options);
-    const params = await loadTensors(weights, expected, {
+    const base = await loadTensors(weights, expected, {
       dtype: options.dtype ?? "f32",
       frugal: true,
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     });
+    const params = options.lora === undefined ? base : await adapted(base, options.lora);
     const network = planned(face.F(params));
     const denoiser = anySize(face.wrap(network), options);
     let open = true;
@@ -131,6 +137,23 @@ export async function loadDenoiser(source: Readable, options: LoadDenoiserOption
   }
 }
 
+/** These parameters with adapters merged into them; what is replaced is freed. */
+async function adapted(base: Params, source: NonNullable<LoadDenoiserOptions["lora"]>): Promise<Params> {
+  try {
+    const file = parseSafetensors(source instanceof Uint8Array ? source : await readBytes(source), String(source));
+    const params = scope(() => {
+      const { adapters, merge } = loadLora(base, file);
+      return merge(adapters);
+    });
+    dispose(Object.keys(base).flatMap((name) => (base[name] === params[name] ? [] : [base[name] as Tensor])));
+    frugal(Object.values(params));
+    return params;
+  } catch (error) {
+    dispose(base);
+    throw error;
+  }
+}
+
 /** A denoiser whose parameters are someone else's to change. */
 export interface Trainable extends Disposable {
   /** As the file has them, in f32. */
@@ -148,7 +171,7 @@ export interface Trainable extends Disposable {
 /** A network from a weights file, to be trained further or adapted. Pictures must be of its own size, or of any. */
 export async function loadTrainable(
   source: Readable,
-  options: Omit<LoadDenoiserOptions, "dtype"> = {},
+  options: Omit<LoadDenoiserOptions, "dtype" | "lora"> = {},
 ): Promise<Trainable> {
   const { signal, ema, onProgress } = options;
   const weights = await openWeights(source, { ...(signal && { signal }), ...(ema !== undefined && { ema }) });

@@ -14,7 +14,8 @@ const HELP = `proxel sample: draw pictures from the prior
   -n, --count N [4]   --size N [64]   --seed N [0]
   --solver NAME      edm (Heun's: 2 N - 1 calls), ddim, ddpm, pc (2 N calls), or consistency (a few-step prior) [edm]
   --steps N          [edm 18, ddim 50, ddpm and pc 250, consistency 2]
-  --prior FILE   -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
+  --prior FILE   --lora FILE: adapters for it, of \`proxel train lora\`
+  -o, --out OUT.png   one sheet of all of them   -f, --force   --json`;
 
 export async function sample(argv: string[]): Promise<number> {
   const { values } = parse(argv, {
@@ -24,6 +25,7 @@ export async function sample(argv: string[]): Promise<number> {
     steps: { type: "string" },
     seed: { type: "string" },
     prior: { type: "string" },
+    lora: { type: "string" },
     out: { type: "string", short: "o" },
     force: { type: "boolean", short: "f" },
     json: { type: "boolean" },
@@ -45,7 +47,7 @@ export async function sample(argv: string[]): Promise<number> {
 
   const { signal, done } = interruptible();
   using _ = await openGpu();
-  using denoiser = await openPrior(values.prior);
+  using denoiser = await openPrior(values.prior, values.lora);
   const bar = progress("sample", steps);
   try {
     const began = performance.now();

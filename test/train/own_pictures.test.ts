@@ -1,7 +1,7 @@
 /** Adapters on pictures of one's own, from bytes to bytes: in Node, and by test/web in a page. */
 import { expect, test } from "vitest";
 import { rng } from "../../kernels/random.ts";
-import { loadTrainable, prior } from "../../src/catalogue.ts";
+import { loadDenoiser, loadTrainable, prior } from "../../src/catalogue.ts";
 import { pictureTiles } from "../../src/io/picture_tiles.ts";
 import { scene } from "../../src/io/scene.ts";
 import { initParams, type Params } from "../../src/nets/net.ts";
@@ -13,12 +13,13 @@ import { loadLora } from "../../src/train/lora.ts";
 import { averaged, train, training } from "../../src/train/trainer.ts";
 import { paramBytes } from "../../src/weights/params.ts";
 import { parseSafetensors } from "../../src/weights/safetensors.ts";
-import { withGpu } from "../lib/gpu.ts";
+import { expectClose, relativeL2 } from "../lib/close.ts";
+import { evaluate, withGpu } from "../lib/gpu.ts";
 
 withGpu();
 
 /** The smallest prior there is, with weights that were never trained. */
-async function fresh(): Promise<Uint8Array> {
+async function untrained(): Promise<Uint8Array> {
   const metadata = smallMetadata({ size: 16, channels: 32, multipliers: [1], blocks: 1, spaceToDepth: 4 });
   const { chunks, tree } = initParams(prior(metadata).net, rng(1));
   const bytes = await paramBytes(tree, { metadata });
@@ -28,7 +29,8 @@ async function fresh(): Promise<Uint8Array> {
 
 test("adapters trained on a picture lower the loss, leave the base, and come back from their file", async () => {
   const method = METHODS.lora as Method;
-  using base = await loadTrainable(await fresh());
+  const bytes = await untrained();
+  using base = await loadTrainable(bytes);
   const before = await paramBytes(base.params);
   const own = { rank: 2, layers: "blocks,middle", also: "^out.2", logMean: 1, logStd: 0.3 };
   const values = valuesOf(method, { ...own, steps: 8, size: 16, batch: 2, lr: 0.01, ema: 0.5, every: 4 });
@@ -56,10 +58,23 @@ test("adapters trained on a picture lower the loss, leave the base, and come bac
   expect(await paramBytes(base.params)).toEqual(before);
 
   // the file holds adapters and what was trained in full, and gives the same loss
-  const file = parseSafetensors((await made.files(params, {}))["lora.safetensors"] as Uint8Array);
+  const saved = (await made.files(params, {}))["lora.safetensors"] as Uint8Array;
+  const file = parseSafetensors(saved);
   const rest = file.names.filter((name) => !/\.parametrizations\.weight\.0\.lora_[AB]$/.test(name));
   expect(rest).toEqual(["out.2.weight", "out.2.bias"]);
   const back = loadLora(base.params, file);
   expect(await loss(back.adapters)).toBe(last);
+  // and a denoiser that is told of it is the adapted one
+  using plain = await loadDenoiser(bytes);
+  using denoiser = await loadDenoiser(bytes, { lora: saved });
+  const merged = { ...base, params: back.merge(back.adapters) };
+  const [want, got, unadapted] = await evaluate(() => [
+    merged.denoiser(merged.params)(batch, 2),
+    denoiser(batch, 2),
+    plain(batch, 2),
+  ]);
+  expectClose(got, want, { l2: 1e-5 });
+  expect(relativeL2(unadapted, want)).toBeGreaterThan(1e-2);
   dispose([batch, back.flat.chunks, back.adapters]);
+  dispose(Object.entries(merged.params).flatMap(([name, t]) => (t === base.params[name] ? [] : [t])));
 });
