@@ -64,6 +64,7 @@ export function ssdiffrecon(config: SsdiffreconConfig = {}): Ssdiffrecon {
     }
   }
   modulated("last", 2, C, 1);
+  parameters["last.weight"] = { shape: [2, C, 1, 1], init: 0 }; // DC(0) is the zero-filled picture: it begins there
   parameters["last.bias"] = { shape: [2], init: 0 };
 
   /** conv(s x), s = 1 + W g for each channel; with `even`, over the norm of the kernels so scaled, as in StyleGAN 2. */

@@ -1,11 +1,9 @@
-import type { MriMask } from "../physics/mri_masks.ts";
-
 /**
  * Which samples coil sensitivities are estimated from: 1 over the part around zero frequency that was measured whole. Of columns
- * those before the first gap on either side, as fastMRI counts them; of points the largest such square. `gaussian2d` promises
- * none: there it is the middle eighth of rows and columns, of which what was not measured is 0.
+ * those before the first gap on either side, as fastMRI counts them; of points the largest such square, but at least an eighth
+ * of the smaller side, where some patterns measure much though not all.
  */
-export function centreOf(mask: ArrayLike<number>, [H, W]: readonly [number, number], kind?: MriMask): Float32Array {
+export function centreOf(mask: ArrayLike<number>, [H, W]: readonly [number, number]): Float32Array {
   const out = new Float32Array(H * W);
   const [top, left] = [H >> 1, W >> 1];
   const box = (h: number, w: number) => {
@@ -18,13 +16,12 @@ export function centreOf(mask: ArrayLike<number>, [H, W]: readonly [number, numb
     for (let i = y; i < y + h; i++) for (let j = x; j < x + w; j++) if (!mask[i * W + j]) return false;
     return true;
   };
-  if (kind === "gaussian2d") box(H >> 3, W >> 3);
-  else if (full(H - (H % 2), 2)) {
+  if (full(H - (H % 2), 2)) {
     let w = 2;
     while (w + 2 <= W && full(H - (H % 2), w + 2)) w += 2;
     box(H + 1, w);
   } else {
-    let side = 2;
+    let side = Math.max(2, Math.min(H, W) >> 3);
     while (side + 2 <= Math.min(H, W) && full(side + 2, side + 2)) side += 2;
     box(side, side);
   }

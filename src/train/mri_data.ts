@@ -106,7 +106,7 @@ export function mriData({
     }
     const { kind, ...pattern } = patterns[random.integer(0, patterns.length - 1)] as Pattern;
     const mask = mriMask(kind, [H, W], random, pattern);
-    const centre = centreOf(await mask.read(), [H, W], kind);
+    const centre = centreOf(await mask.read(), [H, W]);
     const level = typeof noise === "number" ? noise : noise[0] + (noise[1] - noise[0]) * random.number();
     const ring = lie === "birdcage" || (lie === "either" && random.number() < 0.5);
     const batch = scope(() => {

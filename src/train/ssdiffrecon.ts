@@ -80,6 +80,7 @@ export function ssdiffreconRecipe({ net, data, steps = 1000, ...split }: Ssdiffr
   return {
     name: "ssdiffrecon",
     init: (random) => initParams(net, random),
+    adam: { maxNorm: SSDIFFRECON_PUBLISHED.maxNorm },
     batch: heldOut(data, split),
     loss: (params, batch, { random }) => scope(() => heldOutLoss(predicted(net, params, batch, random, steps), batch)),
   };
