@@ -23,7 +23,7 @@ import {
   readCoils,
   readMaskChoice,
 } from "./kspace.ts";
-import { MRI_SOLVERS, type MriSolver, PRIORS, solved } from "./mri_solve.ts";
+import { givesMagnitudes, MRI_SOLVERS, type MriSolver, PRIORS, solved, TRAINED } from "./mri_solve.ts";
 import { checkTarget, number, oneOf, parse } from "./options.ts";
 import { interruptible } from "./progress.ts";
 
@@ -38,7 +38,9 @@ const HELP = `proxel reconstruct: a magnetic resonance picture from the k-space 
   --mask WHAT        leaves samples out: a picture or .npy ([H, W], or [W] for columns; white, 1, is measured), or
                      ${MRI_MASKS.join(", ")}, with :R for one in R [:4]
   --centre X         of such a mask: the part of the lines always measured [.08, beyond :4 .04; gaussian2d none]
-  --solver NAME      zero-filled, rss, cg-sense; with a prior: ${PRIORS.join(", ")}   [cg-sense]
+  --solver NAME      zero-filled, rss, cg-sense; with a prior: ${PRIORS.join(", ")};
+                     with a network of their own: ${TRAINED.join(", ")}   [cg-sense]
+  --model FILE       that network: what \`proxel train\` varnet, ssdiffrecon or diff-unfolding-mri made, or fastMRI's VarNet
   --iterations N     of conjugate gradients [cg-sense 12, dds 5]   --lambda X   weight of |x|^2 in cg-sense
                      [0]; trust in the prior of diffpir, dpir, pnp-admm [1]
   --steps N          of a solver with a prior [20]             --seed N [0]
@@ -47,7 +49,7 @@ const HELP = `proxel reconstruct: a magnetic resonance picture from the k-space 
   --prior FILE       weights [those that come with the package]; it denoises real and imaginary parts apart, as
                      grey pictures: a prior of natural pictures, not of anatomy, so look twice
   -o, --out OUT.png  the magnitude, white where the brightest 0.5 % begin; OUT.npy beside it: complex64 [H, W] in
-                     the units of KSPACE.npy (rss: float32)
+                     the units of KSPACE.npy (rss, varnet: float32)
   -f, --force        replace what is there
   --json             one object as the last line of stdout; where --mask left samples out, with errors against the
                      same combination of all of them`;
@@ -66,6 +68,7 @@ export async function reconstruct(argv: string[]): Promise<number> {
       seed: { type: "string" },
       noise: { type: "string" },
       prior: { type: "string" },
+      model: { type: "string" },
       out: { type: "string", short: "o" },
       force: { type: "boolean", short: "f" },
       json: { type: "boolean" },
@@ -110,7 +113,7 @@ export async function reconstruct(argv: string[]): Promise<number> {
     if (!kept.data.some((v) => v !== 0)) throw new RangeError(`${path}: nothing is left to reconstruct from`);
     const whole = tensor([1, H, W, coils], k.data, "c64");
     const y = tensor([1, H, W, coils], kept.data, "c64");
-    const maps = name === "rss" ? undefined : await sensitivities(given, y, [H, W, coils]);
+    const maps = givesMagnitudes(name) ? undefined : await sensitivities(given, y, [H, W, coils]);
     const operator = (samples: Float32Array): LinearOperator =>
       scope(() => mri([H, W, 2], { mask: tensor([H, W, 1], samples), ...(maps && { maps }) }));
     const [A, full] = [operator(mask), operator(all)];
@@ -119,10 +122,21 @@ export async function reconstruct(argv: string[]): Promise<number> {
 
     const solving = performance.now();
     const support = maps && sumSquares(maps, { axes: [2], keep: true });
-    const found = await solved(name, { A, y, sigma, support, seed, signal, prior: values.prior, ...settings });
+    const found = await solved(name, {
+      A,
+      y,
+      sigma,
+      support,
+      seed,
+      signal,
+      prior: values.prior,
+      model: values.model,
+      mask,
+      ...settings,
+    });
     await gpu().idle();
     const seconds = (performance.now() - solving) / 1000;
-    const reference = scope(() => (name === "rss" ? rss(whole) : full.adjoint(whole)));
+    const reference = scope(() => (givesMagnitudes(name) ? rss(whole) : full.adjoint(whole)));
     const [x, truth] = [await found.x.read(), await reference.read()];
     const count = mask.reduce((a, b) => a + b, 0);
     const left = all.reduce((a, b) => a + b, 0) > count;
