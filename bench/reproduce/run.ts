@@ -29,6 +29,7 @@ export interface Experiment {
 }
 
 const EXPERIMENTS: Readonly<Record<string, () => Promise<{ experiment: Experiment }>>> = {
+  mri: () => import("./mri.ts"),
   mupet: () => import("./mupet.ts"),
   "diff-unfolding": () => import("./diff_unfolding.ts"),
 };
