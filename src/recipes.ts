@@ -7,6 +7,7 @@ import { consistency } from "./recipes_consistency.ts";
 import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
 import { edm } from "./recipes_edm.ts";
 import { lora } from "./recipes_lora.ts";
+import { diffUnfoldingMri, ssdiffrecon, varnet } from "./recipes_mri.ts";
 import { dsm, mupet } from "./recipes_mupet.ts";
 import type { Method } from "./recipes_shared.ts";
 
@@ -14,8 +15,11 @@ export const METHODS: Readonly<Record<string, Method>> = {
   cedm,
   consistency,
   "diff-unfolding": diffUnfolding,
+  "diff-unfolding-mri": diffUnfoldingMri,
   dsm,
   edm,
   lora,
   mupet,
+  ssdiffrecon,
+  varnet,
 };
