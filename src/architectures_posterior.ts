@@ -5,7 +5,7 @@ import { ShapeError, WeightsError } from "./errors.ts";
 import { loadTensors, whole } from "./identify.ts";
 import { isLinear } from "./linalg/operator.ts";
 import { type OfficialEdm, officialEdm } from "./nets/edm_official.ts";
-import type { Params } from "./nets/net.ts";
+import type { Net, Params } from "./nets/net.ts";
 import { type Conditioned, conditioned, type PosteriorNet, type Wrap } from "./nets/posterior_net.ts";
 import { spaceToDepth } from "./nets/space_to_depth.ts";
 import { type Unfolding, unfolding } from "./nets/unfolding.ts";
@@ -48,8 +48,12 @@ export const posteriorMetadata = (
   ...(kind === "diff_unfolding" && { iterations: `${iterations}`, tied: `${tied}`, unit_norm: `${unitNorm}` }),
 });
 
-/** The network that metadata describe; it has no numbers yet. */
-export function posterior(metadata: Readonly<Record<string, string>>, file = "weights"): Posterior {
+/** The network that metadata describe; it has no numbers yet. `run` may change how the networks inside are run. */
+export function posterior(
+  metadata: Readonly<Record<string, string>>,
+  file = "weights",
+  run: (net: Net) => Net = (net) => net,
+): Posterior {
   const m = metadata as unknown as PosteriorMetadata;
   if (m.architecture !== "diff_unfolding" && m.architecture !== "cedm")
     throw new WeightsError(
@@ -58,7 +62,7 @@ export function posterior(metadata: Readonly<Record<string, string>>, file = "we
   try {
     const { net, precondition: form, sigmaData } = officialEdm(JSON.parse(m.network) as OfficialEdm);
     const wrap: Wrap = (F, options) => precondition[form](F, { ...options, sigmaData });
-    const onPixels = spaceToDepth(net, Number(m.space_to_depth ?? "1"));
+    const onPixels = run(spaceToDepth(net, Number(m.space_to_depth ?? "1")));
     if (m.architecture === "cedm") return { kind: "cedm", model: conditioned(onPixels, wrap) };
     const [iterations, tied, unitNorm] = [Number(m.iterations ?? "8"), m.tied === "true", m.unit_norm === "true"];
     return {

@@ -3,7 +3,7 @@ import { type Posterior, posterior, posteriorMetadata } from "./architectures_po
 import type { OfficialEdm } from "./nets/edm_official.ts";
 import { countParameters } from "./nets/net.ts";
 import { SMALL } from "./recipes_edm.ts";
-import { type Common, type Given, type Made, method, type ValuesOf } from "./recipes_shared.ts";
+import { type Common, type Given, type Made, method, THRIFT, thrifty, type ValuesOf } from "./recipes_shared.ts";
 import { cedm as cedmRecipe } from "./train/cedm.ts";
 import { drawBatch } from "./train/data.ts";
 import {
@@ -44,6 +44,7 @@ const SHARED = {
   logStd: { value: 1.2, about: "" },
   ...SMALL,
   attention: { value: [0], about: "sides, of the network's own pixels, at which it attends; 0: none", whole: true },
+  ...THRIFT,
 } as const;
 type Shared = ValuesOf<typeof SHARED> & Common & { readonly operators: string };
 
@@ -95,7 +96,10 @@ export const diffUnfolding = method({
       ...{ network, spaceToDepth, iterations, tied },
       unitNorm: norms === "unit",
     });
-    const which = posterior(metadata) as Extract<Posterior, { kind: "diff_unfolding" }>;
+    const which = posterior(metadata, "train", (net) => thrifty(net, values)) as Extract<
+      Posterior,
+      { kind: "diff_unfolding" }
+    >;
     const recipe = diffUnfoldingRecipe({ model: which.model, logMean, logStd, ...measuring(values, given) });
     return made(which, recipe, metadata);
   },
@@ -114,7 +118,7 @@ export const cedm = method({
     const { spaceToDepth, logMean, logStd } = values;
     const network = networkOf(values, { in_channels: 6 * spaceToDepth ** 2 });
     const metadata = posteriorMetadata("cedm", { network, spaceToDepth });
-    const which = posterior(metadata) as Extract<Posterior, { kind: "cedm" }>;
+    const which = posterior(metadata, "train", (net) => thrifty(net, values)) as Extract<Posterior, { kind: "cedm" }>;
     const recipe = cedmRecipe({ model: which.model, logMean, logStd, ...measuring(values, given) });
     return made(which, recipe, metadata);
   },
