@@ -37,7 +37,7 @@ const common = {
 
 /** Library and command share their modules; every file lies flat in dist/, so a path relative to one is right for all. */
 async function forNode() {
-  const entries = { index: "src/index.ts", proxel: "src/cli/main.ts" };
+  const entries = { index: "src/index.ts", proxel: "src/cli/main.ts", tile_worker: "src/io/tile_worker.node.ts" };
   const entryPoints = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(at(file))));
   await build({
     ...common,
@@ -70,8 +70,8 @@ async function forPages() {
   if (!existsSync(at("src/index.ts"))) return;
   const { metafile } = await build({
     ...browser,
-    entryPoints: ["src/index.ts"],
-    outfile: join(dist, "index.browser.js"),
+    entryPoints: { "index.browser": "src/index.ts", "tile_worker.browser": "src/io/tile_worker.browser.ts" },
+    outdir: dist,
   });
   assertPortable(metafile);
 }
@@ -80,7 +80,12 @@ async function page() {
   if (!existsSync(at("src/web/main.ts"))) return;
   const web = join(dist, "web");
   rmSync(web, { recursive: true, force: true });
-  const { metafile } = await build({ ...browser, entryPoints: ["src/web/main.ts"], outdir: web, minify: true });
+  const { metafile } = await build({
+    ...browser,
+    entryPoints: { main: "src/web/main.ts", "tile_worker.browser": "src/io/tile_worker.browser.ts" },
+    outdir: web,
+    minify: true,
+  });
   assertPortable(metafile);
   for (const name of readdirSync(at("src/web")).filter((n) => !/\.(ts|md)$/.test(n)))
     cpSync(at("src/web", name), join(web, name), { recursive: true });

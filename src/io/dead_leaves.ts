@@ -8,7 +8,7 @@ import { type Draws, draws } from "./hash.ts";
 import { type Leaf, leaf, leafColour } from "./leaf.ts";
 import { checkTile, type TileSource } from "./tiles.ts";
 
-interface DeadLeavesOptions {
+export interface DeadLeavesOptions {
   seed?: number;
   count?: number;
   width?: number;

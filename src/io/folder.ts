@@ -7,7 +7,7 @@ import type { Picture } from "./picture.ts";
 import { cropped, type Pixels, pixelsOf } from "./picture_tiles.ts";
 import { checkTile, type TileSource } from "./tiles.ts";
 
-interface FolderOptions {
+export interface FolderOptions {
   /** Side of a tile. */
   size?: number;
   channels?: 1 | 3;
@@ -43,6 +43,7 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
 
   const kept = new Map<number, Pixels>(); // a Map remembers the order of use
   let bytes = 0;
+  let queue: Promise<unknown> = Promise.resolve();
 
   async function decode(index: number): Promise<Pixels> {
     const file = `${path}/${names![index]}`;
@@ -70,7 +71,12 @@ export async function openFolder(path: string, options: FolderOptions = {}): Pro
       checkTile(source, i, out);
       const index = Math.floor(i / perPicture);
       const hit = kept.get(index);
-      if (!hit) return decode(index).then((decoded) => cropped(decoded, size, seed, i, out));
+      if (!hit) {
+        // one after the other: many large pictures would fill the memory
+        const decoded = queue.then(() => kept.get(index) ?? decode(index));
+        queue = decoded.catch(() => {});
+        return decoded.then((picture) => cropped(picture, size, seed, i, out));
+      }
       kept.delete(index); // to the young end
       kept.set(index, hit);
       cropped(hit, size, seed, i, out);

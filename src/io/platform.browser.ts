@@ -3,6 +3,7 @@
 import { ProxelError } from "../errors.ts";
 import type { Picture, PictureFormat } from "./picture.ts";
 import { sniff } from "./sniff.ts";
+import type { WorkerEars, WorkerEnd } from "./tiles_apart.ts";
 
 function context(width: number, height: number): { canvas: OffscreenCanvas; pen: OffscreenCanvasRenderingContext2D } {
   const canvas = new OffscreenCanvas(width, height);
@@ -101,4 +102,13 @@ export async function listFolder(_path: string): Promise<string[] | undefined> {
 /** Address of a neighbour of `path`. */
 export function sibling(path: string, name: string): string {
   return path.slice(0, path.lastIndexOf("/") + 1) + name;
+}
+
+/** Starts a worker of the build, which lies beside the page's script. */
+export function startWorker(name: string, { heard, failed }: WorkerEars): WorkerEnd {
+  if (typeof Worker === "undefined") throw new ProxelError("this browser has no workers here");
+  const worker = new Worker(new URL(`./${name}.browser.js`, import.meta.url), { type: "module" });
+  worker.onmessage = ({ data }) => heard(data);
+  worker.onerror = ({ message }) => failed(message || "it did not start");
+  return { send: (message) => worker.postMessage(message), busy() {}, end: () => worker.terminate() };
 }

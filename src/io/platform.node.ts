@@ -13,10 +13,12 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import sharp from "sharp";
 import { ProxelError } from "../errors.ts";
 import type { Picture, PictureFormat } from "./picture.ts";
 import { sniff } from "./sniff.ts";
+import type { WorkerEars, WorkerEnd } from "./tiles_apart.ts";
 
 /** Decoded to [-1, 1], upright (EXIF), sRGB or grey, alpha apart. */
 export async function decodePicture(bytes: Uint8Array, name = "picture"): Promise<Picture> {
@@ -153,4 +155,21 @@ export async function listFolder(path: string): Promise<string[] | undefined> {
 /** Path of a neighbour of `path`. */
 export function sibling(path: string, name: string): string {
   return join(dirname(path), name);
+}
+
+/** Starts a worker of the build: it lies beside this file in dist/, where it is also found from the sources. */
+export function startWorker(name: string, { heard, failed }: WorkerEars): WorkerEnd {
+  const place = import.meta.url.endsWith(".ts") ? "../../dist/" : "./";
+  const file = fileURLToPath(new URL(`${place}${name}.js`, import.meta.url));
+  if (!existsSync(file)) throw new ProxelError(`${file}: no such worker; \`npm run build\` makes it`);
+  const worker = new Worker(file, { execArgv: [] });
+  worker.unref();
+  worker.on("message", heard);
+  worker.on("error", (error) => failed(error.message));
+  worker.on("exit", (code) => failed(`exit code ${code}`));
+  return {
+    send: (message) => worker.postMessage(message),
+    busy: (yes) => (yes ? worker.ref() : worker.unref()),
+    end: () => void worker.terminate(),
+  };
 }
