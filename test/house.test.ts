@@ -21,7 +21,7 @@ const FLOORS: readonly (readonly [floor: number, paths: RegExp])[] = [
   [8, /^src\/train\//],
   [
     9,
-    /^src\/(architectures(_[a-z]+)?|catalogue|denoisers|eval_[a-z]+|identify|methods(_[a-z]+)?|pieces|presets|recipes(_[a-z0-9_]+)?|recognise(_[a-z_]+)?|tasks)\.ts$/,
+    /^src\/(architectures(_[a-z0-9]+)?|catalogue|denoisers|eval_[a-z]+|identify|methods(_[a-z]+)?|pieces|presets|recipes(_[a-z0-9_]+)?|recognise(_[a-z_]+)?|tasks)\.ts$/,
   ],
   [10, /^src\/index\.ts$/],
   [11, /^src\/(cli|web)\//],
