@@ -85,6 +85,27 @@ test("bad settings are one line, and code 2", async () => {
   }
 });
 
+test("a run with a judge and numbers of the host was killed, and goes on to the same bits too", async () => {
+  const args = ["--size", "16", "--batch", "1", "--steps", "5", "--every", "1", "--save", "2", "--seed", "3"];
+  const [whole, killed] = [folder(), folder()];
+  expect((await proxel("train", "ud2m", "-o", whole, ...args)).code).toBe(0);
+  const child = start(["train", "ud2m", "-o", killed, ...args]);
+  const gone = new Promise((done) => child.on("close", done));
+  while (!steps(killed).includes(3) && child.exitCode === null) await sleep(20);
+  child.kill("SIGKILL");
+  await gone;
+  expect((await proxel("train", "ud2m", "-o", killed, "--resume")).code).toBe(0);
+  const kept = (dir: string) => join(dir, "checkpoint.safetensors");
+  const [a, b] = [tensors(kept(whole)), tensors(kept(killed))];
+  expect([...a.keys()].some((name) => name.startsWith("judge.m/"))).toBe(true);
+  expect([...b.keys()]).toEqual([...a.keys()]);
+  for (const [key, bytes] of a) expect(b.get(key) === bytes, `${key} has the same bits`).toBe(true);
+  const scalars = (dir: string) =>
+    JSON.parse(parseSafetensors(new Uint8Array(readFileSync(kept(dir)))).metadata.state as string).scalars;
+  expect(Object.keys(scalars(whole).values)).not.toEqual([]);
+  expect(scalars(killed)).toEqual(scalars(whole));
+});
+
 test("adapters: told beforehand, stopped by Ctrl-C, gone on with, and the base left out of the file", async () => {
   const few = ["--size", "16", "--batch", "1", "--rank", "1", "--every", "1", "--layers", "out"];
   const told = await proxel("train", "lora", "--dry-run", ...few, "--steps", "100");

@@ -11,6 +11,7 @@ import { scope } from "../../src/tensor/scope.ts";
 import { type Tensor, tensor, upload } from "../../src/tensor/tensor.ts";
 import { checkpointBytes, loadCheckpoint } from "../../src/train/checkpoint.ts";
 import { hostAdam, hostState } from "../../src/train/host_adam.ts";
+import { measure } from "../../src/train/measure.ts";
 import type { Optimiser } from "../../src/train/optimiser.ts";
 import type { At, Recipe } from "../../src/train/recipe.ts";
 import { type Report, type Training, type TrainOptions, train, training } from "../../src/train/trainer.ts";
@@ -340,6 +341,16 @@ test("a batch that cannot be made ends it with that error, at the step that need
   }).rejects.toThrow("no such file");
   expect(steps).toEqual([1, 2, 3]);
   end(broken);
+});
+
+test("measure takes real steps and tells numbers, memory and time, whatever the schedule", async () => {
+  const one = problem({}, few(100));
+  const told = await measure(one.run, one.options);
+  expect(told).toMatchObject({ parameters: 4, judge: 0 });
+  expect(told.secondsPerStep).toBeGreaterThan(0);
+  expect(told.peakBytes).toBeGreaterThan(5 * 256);
+  expect(one.run.step).toBe(2);
+  end(one);
 });
 
 test("who leaves early leaves nothing behind", async () => {
