@@ -75,7 +75,8 @@ const ve = { steps: 1000, lambda: 1, levels: geometric, sigmaEnd: 0.02, aboveNoi
 
 /**
  * Published settings in our units. The authors' code takes sigmaNoise in [0, 1] and levels in [-1, 1], which multiplies
- * lambda by 4: theirs are divided by that here. VE: [MUPET], LSUN, noise of [0, 1] units doubled.
+ * lambda by 4: theirs are divided by that here. VE: [MUPET], LSUN, levels of [0, 1] doubled, for noise of .01; `dsm` are those
+ * that its authors found best for the network before MUPET. They solve the data step by gradient descent; here it is exact.
  */
 export const diffpirPresets = {
   vpDeblur: { ...vp, lambda: 7 / 4 },
@@ -85,4 +86,6 @@ export const diffpirPresets = {
   veBlock: { ...ve, zeta: 0.3, sigmaStart: 20 },
   veSuperResolution: { ...ve, zeta: 0.6, sigmaStart: 0.2 },
   veDeblur: { ...ve, zeta: 0.6, sigmaStart: 0.2 },
+  dsmSuperResolution: { ...ve, zeta: 0.3, sigmaStart: 0.02 },
+  dsmDeblur: { ...ve, zeta: 0.3, sigmaStart: 2 },
 } satisfies Record<string, DiffpirOptions>;

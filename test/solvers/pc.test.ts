@@ -1,10 +1,11 @@
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { gaussian } from "../../src/diffusion/gaussian.ts";
 import { ddpmLevels, ddpmTable, uniformTimes } from "../../src/diffusion/schedules.ts";
-import { pc } from "../../src/solvers/pc.ts";
+import { pc, pcPresets } from "../../src/solvers/pc.ts";
+import { restore } from "../../src/solvers/solver.ts";
 import { expectClose } from "../lib/close.ts";
 import { withGpu } from "../lib/gpu.ts";
-import { draws, expectMoments, gain, sampled } from "../lib/toy.ts";
+import { draws, expectMoments, gain, SEED, sampled } from "../lib/toy.ts";
 
 withGpu();
 const c = 0.25;
@@ -52,4 +53,28 @@ test("VP, 1000 steps: the std of the prior, .5", async () => {
   }
   const got = await sampled(pc({ process: "vp", corrections: 0 }), denoiser);
   expectMoments("pc vp 1000", got, { mean: 0, std: Math.sqrt(v) });
+});
+
+test("MUPET's order: predictor, corrector at the new level with norms over the batch, a denoised picture last", async () => {
+  const [steps, full] = [12, [2, 9, 7, 1]] as const;
+  const wide = gaussian({ variance: c, sigmaMin: 0.02, sigmaMax: 100 });
+  const levels = Array.from({ length: steps }, (_, i) => 100 * (0.02 / 100) ** (i / (steps - 1)));
+  const score = (x: Float64Array, s: number) => x.map((v) => (gain(c, s) * v - v) / s ** 2);
+  let x = Float64Array.from((await draws(-1, 1, full))[0] as Float32Array, (z) => 100 * z);
+  for (let i = 0; i < steps - 1; i++) {
+    const [s, t] = [levels[i], levels[i + 1]] as [number, number];
+    const [z1, z2] = (await draws(i, 2, full)) as [Float32Array, Float32Array];
+    const d = s * s - t * t;
+    const h = score(x, s);
+    x = x.map((v, k) => v + d * (h[k] as number) + Math.sqrt(d) * (z1[k] as number));
+    const g = score(x, t);
+    const step = 2 * ((0.16 * norm(z2)) / norm(g)) ** 2;
+    x = x.map((v, k) => v + step * (g[k] as number) + Math.sqrt(2 * step) * (z2[k] as number));
+  }
+  x = x.map((v) => gain(c, levels.at(-1) as number) * v);
+  const solver = pc({ ...pcPresets.mupetCifar10, steps });
+  const got = await restore({ denoiser: wide, shape: full }, solver, { seed: SEED });
+  expectClose(await got.read(), x, { l2: 1e-5 });
+  got.dispose();
+  expect(() => pc({ first: "predictor", process: "vp" })).toThrow("variance-exploding process only");
 });
