@@ -73,8 +73,9 @@ export function dsm(
     batch: async (random) => ({ x0: await images(random) }),
     loss(params, { x0 }, { random }) {
       const D = trained.denoiser(params);
-      const sigma = drawLevels(levels, within(D, bounds), x0.shape[0] as number, random);
-      return dsmLoss(D, x0, sigma, random);
+      // drawn as MUPET draws its own, so that the two can be compared step by step
+      const sigma = drawLevels(levels, within(D, bounds), x0.shape[0] as number, random.fork(0));
+      return dsmLoss(D, x0, sigma, random.fork(4));
     },
   };
 }

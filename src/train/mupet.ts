@@ -3,6 +3,7 @@ import type { Rng } from "../../kernels/random.ts";
 import type { Denoiser } from "../diffusion/denoiser.ts";
 import type { Range } from "../diffusion/schedules.ts";
 import type { LinearOperator } from "../linalg/operator.ts";
+import { pinv } from "../linalg/prox_l2.ts";
 import { addNoise } from "../physics/noise.ts";
 import { detached, dispose, scope, type Tree } from "../tensor/scope.ts";
 import type { Shape } from "../tensor/shape.ts";
@@ -27,6 +28,8 @@ export interface MupetOptions extends Partial<Range> {
   /** Multiplies `tol` by the noise of pictures in [0, 1], as the commands do that the authors give. The paper does not say so. */
   tolByNoise?: boolean;
   maxIterations?: number;
+  /** From 2 z as in the paper, or from A^T (A A^T + (2 s)^2)^-1 y, which is nearer. The authors' code offers such starts too. */
+  start?: "noise" | "measurement";
   /** Root mean square beyond which it has diverged. The authors' code looks at the largest number, 1000 of pictures in [0, 1]. */
   bound?: number;
   /** Iterations between two looks. The authors look at each; see `settle`. */
@@ -70,6 +73,7 @@ export function mupet(
     tol = 2e-4,
     tolByNoise = false,
     maxIterations = 500,
+    start = "noise",
     bound = 2000,
     every = 10,
     gradient = "jacobian-free",
@@ -89,16 +93,17 @@ export function mupet(
       const D = trained.denoiser(params);
       const [sigma] = levelsOf(D, at) as [number];
       const { random, step } = at;
-      const { A, y, start } = detached(() =>
+      const { A, y, first } = detached(() =>
         scope(() => {
           const A = degradation(x0.shape.slice(1), random.fork(1));
           const y = addNoise(A.apply(x0), sigma, random.fork(2));
-          return { A, y, start: lincomb(2, random.fork(3).normal(x0.shape)) };
+          const noise = () => lincomb(2, random.fork(3).normal(x0.shape));
+          return { A, y, first: start === "noise" ? noise() : pinv(A, y, (2 * sigma) ** 2) };
         }),
       );
       let found: Tensor | undefined;
       try {
-        const settled = await settle(mapStep(D, A, y, sigma, eta), start, {
+        const settled = await settle(mapStep(D, A, y, sigma, eta), first, {
           ...{ accelerate, lr, maxIterations, bound, every },
           tol: tolByNoise ? (tol * sigma) / 2 : tol,
           late: 1, // the authors count Adam's steps from 2
@@ -108,7 +113,7 @@ export function mupet(
         else found = settled.x;
         return found ? { x0, x: found, y, A: A as unknown as Tree } : { x0 };
       } finally {
-        dispose(found ? start : [y, start, A]);
+        dispose(found ? first : [y, first, A]);
       }
     },
     loss(params, batch, at) {

@@ -133,6 +133,8 @@ describe("the loss", () => {
     const [k, eta] = [2, 0.3];
     const got = await stepOf(mupet({ trained, images }, options) as never, k);
     const plain = await stepOf(mupet({ trained, images }, { ...options, alpha: 0 }) as never, k);
+    const alone = await stepOf(dsm({ trained, images }, { levels: "mupet", sigmaMax: 1 }) as never, k);
+    expect(alone.value).toBe(plain.value);
     const whole = await stepOf(mupet({ trained, images }, { ...options, gradient: "gmres" }) as never, k);
     const { sigma, settled: found } = settled[0] as (typeof settled)[0];
     expect(found.end).toBe("settled");
