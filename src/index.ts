@@ -111,7 +111,7 @@ export { dpir } from "./solvers/dpir.ts";
 export { dps, dpsPresets } from "./solvers/dps.ts";
 export { edm } from "./solvers/edm.ts";
 export { latino, latinoPresets } from "./solvers/latino.ts";
-export { pc } from "./solvers/pc.ts";
+export { pc, pcPresets } from "./solvers/pc.ts";
 export { pigdm } from "./solvers/pigdm.ts";
 export { pnpAdmm } from "./solvers/pnp_admm.ts";
 export { pnpEdm, pnpEdmPresets } from "./solvers/pnp_edm.ts";
@@ -130,11 +130,16 @@ export type { DType, Shape } from "./tensor/shape.ts";
 export { frugal, Tensor, tensor, upload } from "./tensor/tensor.ts";
 export { checkpointBytes, loadCheckpoint, saveCheckpoint } from "./train/checkpoint.ts";
 export { drawBatch, type Mix } from "./train/data.ts";
+export { atFixedPoint, type FixedPointOptions, type Settled, type SettleOptions, settle, told } from "./train/deq.ts";
+export { type DsmTraining, drawLevels, dsm, dsmLoss } from "./train/dsm.ts";
 export { edmLoss } from "./train/edm_loss.ts";
 export { edmRecipe, ofDenoiser } from "./train/edm_recipe.ts";
 export { type LoraOptions, loadLora, lora, loraMerge, loraShapes, unparametrised } from "./train/lora.ts";
+export { type MupetOptions, mapStep, mupet } from "./train/mupet.ts";
+export { mupetDegradation } from "./train/mupet_degradations.ts";
 export { adam } from "./train/optimiser.ts";
 export type { Adversary, At, Recipe } from "./train/recipe.ts";
+export { type Trained, trainedNet, trainedScore } from "./train/trained.ts";
 export { averaged, type Report, type Training, type TrainOptions, train, training } from "./train/trainer.ts";
 export {
   type OpenWeightsOptions,
