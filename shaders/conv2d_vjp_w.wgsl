@@ -28,7 +28,6 @@ struct Params {
 
 // prelude: tile TC, TN (divisors of I, O); kernel width KW; stride SX
 const KEEP: u32 = max(KW, SX) - SX;
-const WARM: u32 = (KEEP + SX - 1u) / SX;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -51,11 +50,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         if iy < 0 || iy >= p.H { continue; }
         let from_x = (i32(n) * p.H + iy) * p.W;
         var a: array<vec4f, TC * KW>;
-        // the first WARM steps only fill the window
-        for (var t = 0u; t < p.OW + WARM; t++) {
-            let ox = i32(t) - i32(WARM);
+        // what the first step shifts along
+        for (var kx = 0u; kx < KEEP; kx++) {
+            let ix = i32(kx) - p.px;
+            let inside = ix >= 0 && ix < p.W;
+            let at = select(0u, u32(from_x + ix) * p.G * p.I + g * p.I + c, inside);
+            for (var i = 0u; i < TC; i++) { a[i * KW + kx + SX] = select(vec4f(), vec4f(x[at + i]), inside); }
+        }
+        for (var ox = 0u; ox < p.OW; ox++) {
             for (var kx = 0u; kx < KW; kx++) {
-                let ix = ox * i32(SX) + i32(kx) - p.px;
+                let ix = i32(ox * SX + kx) - p.px;
                 let inside = ix >= 0 && ix < p.W;
                 let at = select(0u, u32(from_x + ix) * p.G * p.I + g * p.I + c, inside);
                 for (var i = 0u; i < TC; i++) {
@@ -66,9 +70,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
                     }
                 }
             }
-            let at = (row * p.OW + u32(max(ox, 0))) * p.G * p.O + g * p.O + o;
+            let at = (row * p.OW + ox) * p.G * p.O + g * p.O + o;
             for (var j = 0u; j < TN; j++) {
-                let d = select(vec4f(), vec4f(dy[at + j]), ox >= 0);
+                let d = vec4f(dy[at + j]);
                 for (var i = 0u; i < TC * KW; i++) {
                     let v = a[i];
                     let to = (j * TC * KW + i) * 4u;
