@@ -10,6 +10,7 @@ import { lora } from "./recipes_lora.ts";
 import { diffUnfoldingMri, ssdiffrecon, varnet } from "./recipes_mri.ts";
 import { dsm, mupet } from "./recipes_mupet.ts";
 import type { Method } from "./recipes_shared.ts";
+import { ud2m } from "./recipes_ud2m.ts";
 
 export const METHODS: Readonly<Record<string, Method>> = {
   cedm,
@@ -21,5 +22,6 @@ export const METHODS: Readonly<Record<string, Method>> = {
   lora,
   mupet,
   ssdiffrecon,
+  ud2m,
   varnet,
 };

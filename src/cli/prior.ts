@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Distilled, loadDistilled } from "../architectures_ud2m.ts";
 import { type LoadedDenoiser, loadDenoiser } from "../catalogue.ts";
 import { ProxelError } from "../errors.ts";
 import { packageRoot } from "./version.ts";
@@ -16,7 +15,3 @@ export function shippedPrior(): string {
 /** The denoiser of a file, or the shipped one, with adapters if a file of them is given. */
 export const openPrior = (path: string | undefined, lora?: string): Promise<LoadedDenoiser> =>
   loadDenoiser(path ?? shippedPrior(), lora === undefined ? {} : { lora });
-
-/** A prior and the adapters that UD2M's training made for it. */
-export const openDistilled = (path: string | undefined, adapters: string): Promise<Distilled> =>
-  loadDistilled(path ?? shippedPrior(), adapters);

@@ -1,8 +1,10 @@
 import { basename, extname, join } from "node:path";
 import { makeFolder } from "#platform";
+import { ud2mSolver } from "../architectures_ud2m.ts";
 import { gpu, openGpu } from "../gpu/open.ts";
 import { centreCrop, type Picture, writePicture } from "../io/picture.ts";
 import { plan } from "../pieces.ts";
+import { ud2m } from "../solvers/ud2m.ts";
 import { defaultSolver, type Mask, SOLVERS, solverFor, type Task } from "../tasks.ts";
 import {
   checkTarget,
@@ -38,6 +40,7 @@ ${TASK_HELP}; estimated when left out
   --seed N [0]       draws other noise
   --samples N        the mean of N draws, and in OUT.std.png their deviation: white where it is a quarter of the range
   --prior FILE       weights [those that come with the package]
+  --lora FILE        adapters for it, of proxel train lora or ud2m; those of ud2m bring their own solver
   --size N           the centre N x N of the picture only
   --piece N          restore in overlapping pieces of at most N pixels a side
                      [only where the adapter cannot hold the whole picture]
@@ -60,6 +63,7 @@ export async function restore(argv: string[]): Promise<number> {
       zeta: { type: "string" },
       samples: { type: "string" },
       prior: { type: "string" },
+      lora: { type: "string" },
       piece: { type: "string" },
       published: { type: "boolean" },
     },
@@ -87,6 +91,9 @@ export async function restore(argv: string[]): Promise<number> {
   };
   const own = (["steps", "lambda", "zeta"] as const).find((key) => settings[key] !== undefined);
   if (values.published && own) throw new TypeError(`--published sets all of the solver; leave --${own} out`);
+  const distilled = values.lora === undefined ? undefined : await ud2mSolver(values.lora);
+  const foreign = (["solver", "lambda", "published"] as const).find((key) => values[key] !== undefined);
+  if (distilled && foreign) throw new TypeError(`${values.lora} brings its own solver; leave --${foreign} out`);
   const options = await taskOptions(values, task);
   const many = positionals.length > 1 || !extname(out) || isFolder(out);
   if (positionals.length > 1 && extname(out) && !isFolder(out))
@@ -110,7 +117,7 @@ export async function restore(argv: string[]): Promise<number> {
   const { signal, done } = interruptible();
   try {
     using _ = await openGpu();
-    using denoiser = await openPrior(values.prior);
+    using denoiser = await openPrior(values.prior, values.lora);
     const opened = (performance.now() - began) / 1000;
     const images: Row[] = [];
     let steps = 0;
@@ -125,7 +132,11 @@ export async function restore(argv: string[]): Promise<number> {
         piece,
       });
       if (job.estimated) console.error(`${path}: noise estimated at ${job.noise.toFixed(4)}; --noise says otherwise`);
-      const solverOf = (sigmaNoise: number) => solverFor(name, task, sigmaNoise, settings);
+      const { steps: N, zeta } = settings;
+      const solverOf = (sigmaNoise: number) =>
+        distilled
+          ? ud2m({ ...distilled, ...(N && { steps: N }), ...(zeta !== undefined && { zeta }) })
+          : solverFor(name, task, sigmaNoise, settings);
       steps ||= solverOf(2 * job.noise).steps;
       const result = await solve(job, solverOf, denoiser, {
         seed,
@@ -145,7 +156,7 @@ export async function restore(argv: string[]): Promise<number> {
     const round3 = (x: number) => Number(x.toFixed(3));
     const head = {
       task,
-      solver: name,
+      solver: distilled ? "ud2m" : name,
       steps,
       seed,
       adapter,

@@ -64,8 +64,8 @@ export type Ud2mBatch = { readonly x0: Tensor; readonly seen: Seen & Tree };
 const SIGMA = ddpmTable().sigma;
 const RAM = "ram.";
 
-/** Adam moves what it is given by its rate, so a parameter that counts a tenth is trained at a tenth of it. */
-const ramOf = ({ params }: Ud2mRam, trained: Params): Params =>
+/** RAM as trained. Adam moves what it is given by its rate, so a parameter that counts a tenth is trained at a tenth of it. */
+export const ud2mRam = ({ params }: Ud2mRam, trained: Params): Params =>
   Object.fromEntries(
     Object.entries(params).map(([name, t]) => [name, lincomb(1, t, 0.1, trained[RAM + name] as Tensor)]),
   );
@@ -115,7 +115,7 @@ export function ud2m(options: Ud2mRecipeOptions): Recipe<Ud2mBatch> {
   const problemOf = (seen: Seen, params: Params): Problem<Operator> => ({
     ...seen,
     denoiser: options.denoiser(merge(params)),
-    ...(ram && { model: ram.model(ramOf(ram, params)) }),
+    ...(ram && { model: ram.model(ud2mRam(ram, params)) }),
   });
   const reconstruction = ({ x }: Unfolded, x0: Tensor, s: number) => {
     const scale = mode === "paper" ? 1 : 1 / s;
@@ -157,7 +157,7 @@ export function ud2m(options: Ud2mRecipeOptions): Recipe<Ud2mBatch> {
     }),
     async sheet(params, at) {
       const { x0, seen } = await measured(options, at.random);
-      const used = scope(() => detachedCopy({ adapted: merge(params), ram: ram ? ramOf(ram, params) : {} }));
+      const used = scope(() => detachedCopy({ adapted: merge(params), ram: ram ? ud2mRam(ram, params) : {} }));
       const made: Tensor[] = [];
       try {
         made.push(scope(() => lincomb(1, condition(seen.A, seen.y))));

@@ -42,21 +42,22 @@ export interface LoadedUd2m extends Disposable {
   readonly solver: Ud2mOptions;
 }
 
-/** Reads it back, for the base that it was trained on. */
-export function loadUd2m(base: Params, file: SafetensorsFile, who = "loadUd2m"): LoadedUd2m {
-  const { method, scalars, sampling } = file.metadata;
+/** How to sample, from a file's metadata: for the solver `ud2m`, learned numbers included. */
+export function ud2mSampling(metadata: Readonly<Record<string, string>>, who = "ud2m"): Ud2mOptions {
+  const { method, scalars, sampling } = metadata;
   if (method !== "ud2m" || !scalars || !sampling)
     throw new WeightsError(
       `${who}: expected a file that UD2M's training wrote, got one of method ${method ?? "unknown"}`,
     );
+  return { ...(JSON.parse(sampling) as Ud2mOptions), scalars: JSON.parse(scalars) as Record<string, number> };
+}
+
+/** Reads it back, for the base that it was trained on. */
+export function loadUd2m(base: Params, file: SafetensorsFile, who = "loadUd2m"): LoadedUd2m {
+  const solver = ud2mSampling(file.metadata, who);
   const { adapters, flat, merge } = loadLora(base, file);
   return {
-    adapters,
-    merge: () => merge(adapters),
-    solver: {
-      ...(JSON.parse(sampling) as Ud2mOptions),
-      scalars: JSON.parse(scalars) as Ud2mOptions["scalars"] & object,
-    },
+    ...{ adapters, solver, merge: () => merge(adapters) },
     [Symbol.dispose]: () => dispose([adapters, flat.chunks]),
   };
 }
