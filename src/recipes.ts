@@ -6,6 +6,7 @@
 import { consistency } from "./recipes_consistency.ts";
 import { cedm, diffUnfolding } from "./recipes_diff_unfolding.ts";
 import { edm } from "./recipes_edm.ts";
+import { cosign, i2sb } from "./recipes_guided.ts";
 import { lora } from "./recipes_lora.ts";
 import { diffUnfoldingMri, ssdiffrecon, varnet } from "./recipes_mri.ts";
 import { dsm, mupet } from "./recipes_mupet.ts";
@@ -15,10 +16,12 @@ import { ud2m } from "./recipes_ud2m.ts";
 export const METHODS: Readonly<Record<string, Method>> = {
   cedm,
   consistency,
+  cosign,
   "diff-unfolding": diffUnfolding,
   "diff-unfolding-mri": diffUnfoldingMri,
   dsm,
   edm,
+  i2sb,
   lora,
   mupet,
   ssdiffrecon,

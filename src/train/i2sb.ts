@@ -74,14 +74,14 @@ export const i2sbTraining = ({ net, init, batch, ...options }: I2sbTraining): Re
   loss: (params, pair, { random }) => i2sbLoss((x, time) => net.apply(params, x, time), pair, random, options),
 });
 
-/** The network of these parameters for `i2sb`, the solver, where it sees x1: a problem's `model`. */
+/** The network of these parameters for `i2sb`, the solver: a problem's `model`. */
 export const i2sbModel =
-  (net: Net, params: Params, of: Bridge = bridge()): Reconstructor =>
+  (net: Net, params: Params, { of = bridge(), condX1 = false }: I2sbLossOptions = {}): Reconstructor =>
   (y, A, { x, sigma } = {}) => {
     if (!x || sigma === undefined) throw new TypeError("i2sb: the model expects a state x and its sigma");
     return scope(() => {
-      const x1 = bridgeStart(A, y);
-      const F = (v: Tensor, time: number[]) => net.apply(params, concat([v, x1]), time);
+      const x1 = condX1 ? bridgeStart(A, y) : undefined;
+      const F = (v: Tensor, time: number[]) => net.apply(params, x1 ? concat([v, x1]) : v, time);
       return bridgeDenoiser(F, of, { channels: x.shape.at(-1) as number, multipleOf: net.multipleOf })(x, sigma);
     });
   };

@@ -132,7 +132,7 @@ test("a small network that sees x1 learns to double pictures, and the solver use
     A,
     sigmaNoise: 0,
     denoiser: gaussian({ channels: 3 }),
-    model: i2sbModel(net, optimiser.params.tree),
+    model: i2sbModel(net, optimiser.params.tree, { condX1: true }),
   };
   const x = await restore(problem, i2sb({ steps: 3, otOde: true }));
   const error = async (t: Tensor) => (await evaluate(() => lincomb(1, t, -1, truth))).reduce((a, b) => a + b * b, 0);
