@@ -12,6 +12,7 @@ import { dispose } from "../tensor/scope.ts";
 import { pathOf, report } from "./eval_report.ts";
 import { type Journal, openJournal } from "./eval_rows.ts";
 import { type AnySolver, evaluate, type Outcome, type RunOptions, warmUp } from "./eval_run.ts";
+import { modelName, type OpenedModel, openModel } from "./model.ts";
 import { number, oneOf, parse } from "./options.ts";
 import { openPrior, shippedPrior } from "./prior.ts";
 import { interruptible, type Progress, progress } from "./progress.ts";
@@ -29,6 +30,8 @@ const HELP = `proxel eval: every solver on every task on a folder of pictures, a
                      solvers that need a linear task skip the others
   -o, --out FOLDER   rows.jsonl, results.json, table.md, index.html and the pictures go there; given
                      again, what is done is not done again, and more tasks, solvers or pictures are added
+  --model FILE       one more solver: a network that sees the measurement, of proxel train diff-unfolding or cedm, or
+                     RAM; repeatable
   --prior FILE       weights [those that come with the package]
   --limit N          the first N pictures
   --shrink N         means of N x N pixels first       --size N    then the centre N x N
@@ -44,6 +47,8 @@ interface Contestant {
   solver: SolverName;
   steps: number | undefined;
   published: boolean;
+  /** The file of a network that sees the measurement, which brings its solver. */
+  model?: string;
 }
 interface Pair extends Contestant {
   task: EvalTask;
@@ -76,6 +81,7 @@ export async function evaluation(argv: string[]): Promise<number> {
     seed: { type: "string" },
     lpips: { type: "string", multiple: true },
     blur: { type: "string" },
+    model: { type: "string", multiple: true },
     json: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   });
@@ -134,7 +140,9 @@ async function planned(
     if (!task) oneOf("--tasks", name, EVAL_TASKS); // says which there are
     return task as EvalTask;
   });
-  const contestants = listed(values, "solvers").map((label): Contestant => {
+  const models = (values.model as string[] | undefined) ?? [];
+  const names = models.length && values.solvers === undefined ? [] : listed(values, "solvers");
+  const contestants = names.map((label): Contestant => {
     const [, name, own] = /^(.*?)(?::(\d+|published))?$/.exec(label) ?? [];
     const solver = oneOf("--solvers", name, SOLVERS);
     return {
@@ -145,8 +153,16 @@ async function planned(
         own === undefined || own === "published" ? steps : number({ steps: own }, "steps", { min: 1, whole: true }),
     };
   });
+  for (const model of models) {
+    const label = `${await modelName(model)} ${basename(model)}`;
+    if (contestants.some((c) => c.label === label))
+      throw new TypeError(`--model ${model}: another one is called ${label} too; rename the file`);
+    contestants.push({ label, solver: "denoise", steps, published: false, model });
+  }
   const pairs = tasks.flatMap((task) =>
-    contestants.filter(({ solver }) => task.linear || NONLINEAR.has(solver)).map((c): Pair => ({ task, ...c })),
+    contestants
+      .filter(({ solver, model }) => task.linear || (!model && NONLINEAR.has(solver)))
+      .map((c): Pair => ({ task, ...c })),
   );
   if (!pairs.length)
     throw new TypeError(
@@ -199,13 +215,15 @@ async function contest(plan: Plan, journal: Journal, bar: Progress, given: Given
       if (!open.length) continue;
       const others = gpu().pool.liveBytes;
       using denoiser = await openPrior(given.prior);
+      const file = own[0]?.model;
+      using seeing = file === undefined ? undefined : await openModel(file);
       const warm = new Set<string>();
       for (const name of open) {
         const picture = await prepared(join(plan.images, name), plan);
         for (const pair of own.filter((pair) => !has(name, pair))) {
           const note = `${name} ${pair.task.name} ${label}`;
           const onStep = (part: number) => tell(`${note} ${Math.round(100 * part)} %`);
-          const outcome = await one(pair, name, picture, plan, warm, { ...given, denoiser, others, onStep });
+          const outcome = await one(pair, name, picture, plan, warm, { ...given, denoiser, seeing, others, onStep });
           await journal.add({ picture: name, task: pair.task.name, solver: label, ...outcome });
           if (outcome.error !== undefined) console.error(`eval: ${note}: ${outcome.error}`);
           left--;
@@ -233,17 +251,17 @@ async function one(
   picture: Picture,
   { out, noise, seed }: Plan,
   warm: Set<string>,
-  options: RunOptions,
+  { seeing, ...given }: RunOptions & { seeing: OpenedModel | undefined },
 ): Promise<Outcome> {
+  const options: RunOptions = { ...given, model: seeing?.model };
   const measured = await measure(picture, task, { sigmaNoise: 2 * noise, seed, name });
   try {
     const save = (what: string, p: Picture) => saved(join(out, pathOf(name, task.name, what)), p);
     await save("truth", measured.truth);
     await save("measured", await picturedMeasurement(measured, task));
-    const method = solverFor(solver, task.kind, measured.sigmaNoise, {
-      steps,
-      ...(published && { published: task.name }),
-    }) as unknown as AnySolver;
+    const settings = { steps, ...(published && { published: task.name }) };
+    const method = (seeing?.solver(settings) ??
+      solverFor(solver, task.kind, measured.sigmaNoise, settings)) as unknown as AnySolver;
     const shape = `${task.name} ${measured.A.domain}`;
     if (!warm.has(shape)) await warmUp(method, measured, options);
     warm.add(shape);

@@ -1,6 +1,6 @@
 /** One solver on one measurement: what came out, and its figures. */
 import { lincomb } from "../../kernels/lincomb.ts";
-import type { Denoiser } from "../diffusion/denoiser.ts";
+import type { Denoiser, Reconstructor } from "../diffusion/denoiser.ts";
 import { GpuError, ProxelError } from "../errors.ts";
 import { type EvalTask, type Measured, turned } from "../eval_tasks.ts";
 import type { LoadedLpips } from "../eval_weights.ts";
@@ -19,6 +19,8 @@ export type AnySolver = Solver<Problem<Operator>>;
 
 export interface RunOptions {
   denoiser: Denoiser;
+  /** For a solver that asks a network which sees the measurement. */
+  model?: Reconstructor | undefined;
   lpips?: LoadedLpips | undefined;
   signal: AbortSignal;
   /** Bytes on the adapter that are not the solver's. */
@@ -31,10 +33,10 @@ export interface RunOptions {
 export async function warmUp(
   solver: AnySolver,
   { A, y, sigmaNoise, seed }: Measured,
-  { denoiser, signal }: Pick<RunOptions, "denoiser" | "signal">,
+  { denoiser, model, signal }: Pick<RunOptions, "denoiser" | "model" | "signal">,
 ): Promise<void> {
   try {
-    for await (const step of run(solver, { A, y, sigmaNoise, denoiser }, { seed, signal })) {
+    for await (const step of run(solver, { A, y, sigmaNoise, denoiser, ...(model && { model }) }, { seed, signal })) {
       if (step.i === step.steps - 1) dispose(step);
       break;
     }
@@ -61,7 +63,7 @@ export async function evaluate(
   options: RunOptions,
 ): Promise<{ outcome: Outcome; picture?: Picture }> {
   const { A, y, sigmaNoise, truth, known, seed } = measured;
-  const { denoiser, lpips, signal, others, onStep } = options;
+  const { denoiser, model, lpips, signal, others, onStep } = options;
   const { width, height } = truth;
   const { pool } = gpu();
   pool.peakBytes = pool.liveBytes;
@@ -77,7 +79,7 @@ export async function evaluate(
     peakBytes: pool.peakBytes - others,
   });
   try {
-    const x = await restore({ A, y, sigmaNoise, denoiser }, solver, {
+    const x = await restore({ A, y, sigmaNoise, denoiser, ...(model && { model }) }, solver, {
       seed,
       signal,
       onStep(step) {

@@ -6,6 +6,7 @@ import { centreCrop, type Picture, writePicture } from "../io/picture.ts";
 import { plan } from "../pieces.ts";
 import { ud2m } from "../solvers/ud2m.ts";
 import { defaultSolver, type Mask, SOLVERS, solverFor, type Task } from "../tasks.ts";
+import { openModel } from "./model.ts";
 import {
   checkTarget,
   isFolder,
@@ -41,6 +42,7 @@ ${TASK_HELP}; estimated when left out
   --samples N        the mean of N draws, and in OUT.std.png their deviation: white where it is a quarter of the range
   --prior FILE       weights [those that come with the package]
   --lora FILE        adapters for it, of proxel train lora or ud2m; those of ud2m bring their own solver
+  --model FILE       a network that sees the measurement, of proxel train diff-unfolding or cedm, or RAM; brings its solver
   --size N           the centre N x N of the picture only
   --piece N          restore in overlapping pieces of at most N pixels a side
                      [only where the adapter cannot hold the whole picture]
@@ -64,6 +66,7 @@ export async function restore(argv: string[]): Promise<number> {
       samples: { type: "string" },
       prior: { type: "string" },
       lora: { type: "string" },
+      model: { type: "string" },
       piece: { type: "string" },
       published: { type: "boolean" },
     },
@@ -93,7 +96,9 @@ export async function restore(argv: string[]): Promise<number> {
   if (values.published && own) throw new TypeError(`--published sets all of the solver; leave --${own} out`);
   const distilled = values.lora === undefined ? undefined : await ud2mSolver(values.lora);
   const foreign = (["solver", "lambda", "published"] as const).find((key) => values[key] !== undefined);
-  if (distilled && foreign) throw new TypeError(`${values.lora} brings its own solver; leave --${foreign} out`);
+  const bringer = values.model ?? (distilled && values.lora);
+  if (bringer && foreign) throw new TypeError(`${bringer} brings its own solver; leave --${foreign} out`);
+  if (values.model && values.lora) throw new TypeError("--model is no prior for adapters; leave --lora out");
   const options = await taskOptions(values, task);
   const many = positionals.length > 1 || !extname(out) || isFolder(out);
   if (positionals.length > 1 && extname(out) && !isFolder(out))
@@ -118,6 +123,7 @@ export async function restore(argv: string[]): Promise<number> {
   try {
     using _ = await openGpu();
     using denoiser = await openPrior(values.prior, values.lora);
+    using seeing = values.model === undefined ? undefined : await openModel(values.model);
     const opened = (performance.now() - began) / 1000;
     const images: Row[] = [];
     let steps = 0;
@@ -134,15 +140,17 @@ export async function restore(argv: string[]): Promise<number> {
       if (job.estimated) console.error(`${path}: noise estimated at ${job.noise.toFixed(4)}; --noise says otherwise`);
       const { steps: N, zeta } = settings;
       const solverOf = (sigmaNoise: number) =>
-        distilled
+        seeing?.solver(settings) ??
+        (distilled
           ? ud2m({ ...distilled, ...(N && { steps: N }), ...(zeta !== undefined && { zeta }) })
-          : solverFor(name, task, sigmaNoise, settings);
+          : solverFor(name, task, sigmaNoise, settings));
       steps ||= solverOf(2 * job.noise).steps;
       const result = await solve(job, solverOf, denoiser, {
         seed,
         signal,
         label: basename(path),
         samples: settings.samples,
+        model: seeing?.model,
       });
       const { picture, deviation, setupSeconds: setup, ...figures } = result;
       if (!images.length) setupSeconds += setup;
@@ -156,7 +164,7 @@ export async function restore(argv: string[]): Promise<number> {
     const round3 = (x: number) => Number(x.toFixed(3));
     const head = {
       task,
-      solver: distilled ? "ud2m" : name,
+      solver: seeing?.name ?? (distilled ? "ud2m" : name),
       steps,
       seed,
       adapter,

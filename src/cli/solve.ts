@@ -2,7 +2,7 @@ import { affine } from "../../kernels/elementwise.ts";
 import { lincomb } from "../../kernels/lincomb.ts";
 import { mean } from "../../kernels/reduce.ts";
 import type { LoadedDenoiser } from "../catalogue.ts";
-import type { Denoiser } from "../diffusion/denoiser.ts";
+import type { Denoiser, Reconstructor } from "../diffusion/denoiser.ts";
 import { gpu } from "../gpu/open.ts";
 import { type Picture, toGrey } from "../io/picture.ts";
 import { psnr8 } from "../metrics/psnr.ts";
@@ -43,6 +43,8 @@ interface Run {
   label: string;
   /** So many draws at once. */
   samples?: number | undefined;
+  /** For solvers that ask a network which sees the measurement. */
+  model?: Reconstructor | undefined;
 }
 
 const round = (x: number, digits: number): number => Number(x.toFixed(digits));
@@ -52,7 +54,7 @@ export async function solve(
   job: Job,
   solverOf: (sigmaNoise: number) => Solver,
   denoiser: LoadedDenoiser,
-  { seed, signal, label, samples = 1 }: Run,
+  { seed, signal, label, samples = 1, model }: Run,
 ): Promise<Outcome> {
   const { truth, shown, count } = job;
   if (samples > 1 && count > 1)
@@ -76,12 +78,12 @@ export async function solve(
         const { A, y, sigmaNoise } = prepared;
         const solver = solverOf(sigmaNoise);
         if (i === 0) {
-          await warmUp(prepared, solver, denoiser, { seed, signal });
+          await warmUp(prepared, solver, denoiser, { seed, signal, model });
           setupSeconds = (performance.now() - setup) / 1000;
         }
         bar ??= progress(label, solver.steps * count);
         const began = performance.now();
-        const drawn = await restore({ A, y, sigmaNoise, denoiser }, solver, {
+        const drawn = await restore({ A, y, sigmaNoise, denoiser, ...(model && { model }) }, solver, {
           seed,
           signal,
           ...(samples > 1 && { samples }),
@@ -147,7 +149,7 @@ async function warmUp(
   { A, y, sigmaNoise }: Prepared,
   solver: Solver,
   denoiser: LoadedDenoiser,
-  { seed, signal }: { seed: number; signal: AbortSignal },
+  { seed, signal, model }: Pick<Run, "seed" | "signal" | "model">,
 ): Promise<void> {
   const { sigmaMin, sigmaMax, channels, multipleOf } = denoiser;
   const nothing: Denoiser = Object.assign((x: Parameters<Denoiser>[0]) => lincomb(1, x), {
@@ -156,7 +158,11 @@ async function warmUp(
     channels,
     multipleOf,
   });
-  for await (const step of run(solver, { A, y, sigmaNoise, denoiser: nothing }, { seed, signal })) {
+  for await (const step of run(
+    solver,
+    { A, y, sigmaNoise, denoiser: nothing, ...(model && { model }) },
+    { seed, signal },
+  )) {
     if (step.i === step.steps - 1) dispose(step);
     break;
   }

@@ -1,0 +1,43 @@
+import { loadReconstructor } from "../architectures_posterior.ts";
+import { loadRam } from "../architectures_ud2m.ts";
+import type { Reconstructor } from "../diffusion/denoiser.ts";
+import { cedm, diffUnfolding } from "../solvers/diff_unfolding.ts";
+import { ram } from "../solvers/ram.ts";
+import type { Solver } from "../solvers/solver.ts";
+import { openWeights } from "../weights/open.ts";
+
+/** A network that sees the measurement, and the solver that calls it. */
+export interface OpenedModel extends Disposable {
+  readonly name: "diff-unfolding" | "cedm" | "ram";
+  readonly model: Reconstructor;
+  solver(options: { steps?: number | undefined }): Solver;
+}
+
+const OURS = { diff_unfolding: "diff-unfolding", cedm: "cedm" } as const;
+
+/** What a file for `--model` holds: what `proxel train diff-unfolding` or `cedm` wrote, else it should be RAM. */
+export async function modelName(path: string): Promise<OpenedModel["name"]> {
+  const file = await openWeights(path);
+  await file.close();
+  return OURS[file.metadata.architecture as keyof typeof OURS] ?? "ram";
+}
+
+export async function openModel(path: string): Promise<OpenedModel> {
+  const name = await modelName(path);
+  if (name !== "ram") {
+    const loaded = await loadReconstructor(path);
+    const make = name === "cedm" ? cedm : diffUnfolding;
+    return {
+      ...{ name, model: loaded.model },
+      // as the small ones are trained and compared: from a level far above the picture
+      solver: ({ steps }) => make({ sigmaMax: 10, sigmaMin: 0.02, ...(steps !== undefined && { steps }) }) as Solver,
+      [Symbol.dispose]: () => loaded[Symbol.dispose](),
+    };
+  }
+  const loaded = await loadRam(path);
+  return {
+    ...{ name, model: loaded.model(loaded.params) },
+    solver: () => ram() as Solver,
+    [Symbol.dispose]: () => loaded[Symbol.dispose](),
+  };
+}
