@@ -19,6 +19,8 @@ export interface Setting {
   readonly seed: number;
   /** For a look at whether it runs: the smallest network that shows it. */
   readonly tiny: boolean;
+  /** A network to begin with, in place of one that is pre-trained. */
+  readonly prior?: string;
   /** Tells how it goes, on stderr. */
   say(line: string): void;
 }
@@ -32,6 +34,7 @@ const EXPERIMENTS: Readonly<Record<string, () => Promise<{ experiment: Experimen
   mri: () => import("./mri.ts"),
   mupet: () => import("./mupet.ts"),
   "diff-unfolding": () => import("./diff_unfolding.ts"),
+  ud2m: () => import("./ud2m.ts"),
 };
 
 const HELP = `reproduce: trains small networks and compares, picture by picture
@@ -43,6 +46,7 @@ const HELP = `reproduce: trains small networks and compares, picture by picture
   --count N [100]        test pictures      --size N [32]     their side
   --steps N [1000]       training steps of each of the two      --pretrain N [1000]   steps of what they share
   --batch N [16]   --seed N [0]
+  --prior FILE           of ud2m: a network to begin with, in place of pre-training one
   --tiny                 a minute, to see that it runs
   --out FOLDER           where the JSON goes   [bench/results]`;
 
@@ -55,6 +59,7 @@ async function main(): Promise<number> {
       test: { ...text, multiple: true },
       ...{ count: text, size: text, steps: text, pretrain: text, batch: text, seed: text },
       out: { ...text, default: "bench/results" },
+      prior: text,
       tiny: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -90,6 +95,7 @@ async function main(): Promise<number> {
   const rows = await experiment.run({
     ...settings,
     data: await openData(trained, settings),
+    ...(values.prior !== undefined && { prior: values.prior }),
     test: await testTiles(
       sources.map(({ tiles }) => tiles),
       { size, count },
