@@ -123,6 +123,8 @@ export { ram as ramSolver } from "./solvers/ram.ts";
 export { redDiff, redDiffPresets } from "./solvers/red_diff.ts";
 export { loadState, type Saved, saveState } from "./solvers/saved.ts";
 export { type Problem, restore, run, type Solver, type State, type Step } from "./solvers/solver.ts";
+export { type Ud2mOptions, ud2m, ud2mPresets } from "./solvers/ud2m.ts";
+export { type UnfoldedOptions, unfolded } from "./solvers/unfolded.ts";
 export { measured, simulate, TASKS, type Task } from "./tasks.ts";
 export { grid1d, kernel, lanesFor } from "./tensor/kernel.ts";
 export { op } from "./tensor/op.ts";
@@ -143,6 +145,8 @@ export { adam } from "./train/optimiser.ts";
 export type { Adversary, At, Recipe } from "./train/recipe.ts";
 export { type Trained, trainedNet, trainedScore } from "./train/trained.ts";
 export { averaged, type Report, type Training, type TrainOptions, train, training } from "./train/trainer.ts";
+export { type Ud2mRecipeOptions, ud2m as ud2mRecipe } from "./train/ud2m.ts";
+export { loadUd2m, ud2mBytes } from "./train/ud2m_file.ts";
 export {
   type OpenWeightsOptions,
   openWeights,
