@@ -55,3 +55,4 @@ export { put, type Selection, selection, take } from "./take.ts";
 export { tiles, untile } from "./tiles.ts";
 export { transpose } from "./transpose.ts";
 export { walshHadamard } from "./walsh_hadamard.ts";
+export { type Affine, warp } from "./warp.ts";
