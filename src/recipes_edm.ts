@@ -1,6 +1,7 @@
 import { type Prior, prior } from "./catalogue.ts";
 import { countParameters, initParams } from "./nets/net.ts";
 import { type Common, method, THRIFT, thrifty } from "./recipes_shared.ts";
+import { edmAugment } from "./train/augment.ts";
 import { edmRecipe } from "./train/edm_recipe.ts";
 import { paramBytes } from "./weights/params.ts";
 
@@ -59,6 +60,10 @@ export const edm = method({
   settings: {
     logMean: { value: -1.4, about: "ln sigma ~ N(mean, std^2), signed units", min: Number.NEGATIVE_INFINITY },
     logStd: { value: 1.3, about: "" },
+    augment: {
+      value: 0,
+      about: "chance of EDM's flips, turns and stretches; this network is not told, so it draws them too",
+    },
     ...SMALL,
     ...THRIFT,
   },
@@ -77,6 +82,7 @@ export const edm = method({
     const recipe = edmRecipe({
       ...values,
       ...{ sigmaData, data, F: bare({ F }), adam: { beta2: 0.99 }, init: (random) => initParams(net, random) },
+      augment: values.augment > 0 ? { ...edmAugment, p: values.augment } : undefined,
     });
     return {
       recipe,

@@ -5,13 +5,19 @@ import type { Params } from "../nets/net.ts";
 import type { Flat } from "../tensor/flat.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { type AugmentOptions, augmented } from "./augment.ts";
 import { drawBatch, type Mix } from "./data.ts";
 import { type EdmLossOptions, edmLoss } from "./edm_loss.ts";
 import type { AdamOptions } from "./optimiser.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** EDM's bare network, of the scaled picture and ln sigma per sample. */
-export type EdmNetwork = (params: Params, x: Tensor, logSigma: readonly number[]) => Tensor;
+/** EDM's bare network, of the scaled picture and ln sigma per sample; of how each was augmented, if it takes that. */
+export type EdmNetwork = (
+  params: Params,
+  x: Tensor,
+  logSigma: readonly number[],
+  augment?: readonly (readonly number[])[],
+) => Tensor;
 
 export interface EdmRecipeOptions extends EdmLossOptions {
   name?: string;
@@ -22,6 +28,8 @@ export interface EdmRecipeOptions extends EdmLossOptions {
   size: number;
   batch: number;
   adam?: AdamOptions;
+  /** Pictures are flipped, scaled, turned, stretched and shifted by chance; `edmAugment` as published. Left out: as they are. */
+  augment?: AugmentOptions | undefined;
 }
 
 /** Levels of the sheet, of pictures in [-1, 1]. */
@@ -36,6 +44,7 @@ export function edmRecipe({
   size,
   batch,
   adam,
+  augment,
   ...loss
 }: EdmRecipeOptions): Recipe<Tensor> {
   const { sigmaData: sd = 0.5 } = loss;
@@ -52,7 +61,10 @@ export function edmRecipe({
   return {
     ...{ name, init, ...(adam && { adam }) },
     batch: (random) => drawBatch(data, { size, count: batch }, random),
-    loss: (params, x0, { random }) => edmLoss((x, logSigma) => F(params, x, logSigma), x0, random, loss),
+    loss: (params, pictures, { random }) => {
+      const { x: x0, labels } = augment ? augmented(pictures, random, augment) : { x: pictures, labels: undefined };
+      return edmLoss((x, logSigma) => F(params, x, logSigma, labels), x0, random, loss);
+    },
     async sheet(params, { random }) {
       const count = 4;
       const x0 = await drawBatch(data, { size, count }, random);
