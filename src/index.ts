@@ -1,6 +1,7 @@
 /** The public face: names only. */
 export * from "../kernels/index.ts";
 export { type Network as OfficialNetwork, network as officialNetwork } from "./architectures.ts";
+export { type LoadedGuided, loadGuided } from "./architectures_guided.ts";
 export {
   asModel,
   type LoadedReconstructor,
@@ -18,6 +19,7 @@ export {
   type Trainable,
 } from "./catalogue.ts";
 export { anySize } from "./diffusion/any_size.ts";
+export { type Bridge, bridge, bridgeDenoiser } from "./diffusion/bridge.ts";
 export type { Denoiser, Reconstructor, Sigma } from "./diffusion/denoiser.ts";
 export { gaussian } from "./diffusion/gaussian.ts";
 export { precondition } from "./diffusion/precondition.ts";
@@ -51,6 +53,7 @@ export * as metrics from "./metrics/metrics.ts";
 export { ADM, type OfficialAdm, officialAdm } from "./nets/adm_official.ts";
 export { admUnet } from "./nets/adm_unet.ts";
 export { checkpointed } from "./nets/checkpointed.ts";
+export { type ControlNet, controlNet, controlStart } from "./nets/controlnet.ts";
 export { DDPM, ddpm, type OfficialDdpm, officialDdpm } from "./nets/ddpm.ts";
 export { dhariwalUnet } from "./nets/dhariwal_unet.ts";
 export { discriminator, officialDiscriminator } from "./nets/discriminator.ts";
@@ -98,6 +101,7 @@ export { scheduleOf, valuesOf } from "./recipes_shared.ts";
 export { type Recognised, recognise } from "./recognise.ts";
 export { cm4ir, cm4irPresets } from "./solvers/cm4ir.ts";
 export { consistency } from "./solvers/consistency.ts";
+export { type CosignOptions, cosign } from "./solvers/cosign.ts";
 export { daps, dapsPresets } from "./solvers/daps.ts";
 export { ddiff, ddiffHqs, ddiffPresets } from "./solvers/ddiff.ts";
 export { ddim } from "./solvers/ddim.ts";
@@ -112,6 +116,7 @@ export { diffpir } from "./solvers/diffpir.ts";
 export { dpir } from "./solvers/dpir.ts";
 export { dps, dpsPresets } from "./solvers/dps.ts";
 export { edm } from "./solvers/edm.ts";
+export { bridgeStart, type I2sbOptions, i2sb } from "./solvers/i2sb.ts";
 export { latino, latinoPresets } from "./solvers/latino.ts";
 export { pc, pcPresets } from "./solvers/pc.ts";
 export { pigdm } from "./solvers/pigdm.ts";
@@ -132,12 +137,17 @@ export { type Plan, type PlanInput, plan } from "./tensor/plan.ts";
 export { dispose, leaves, mapTree, scope, type Tree } from "./tensor/scope.ts";
 export type { DType, Shape } from "./tensor/shape.ts";
 export { frugal, Tensor, tensor, upload } from "./tensor/tensor.ts";
+export { AUGMENT_LABELS, type AugmentOptions, augmented, edmAugment } from "./train/augment.ts";
 export { checkpointBytes, loadCheckpoint, saveCheckpoint } from "./train/checkpoint.ts";
+export { consistencyDistillation, consistencyGrid, consistencyLoss } from "./train/consistency.ts";
+export { cosignLoss, cosignModel, cosignTraining, guided } from "./train/cosign.ts";
 export { drawBatch, type Mix } from "./train/data.ts";
 export { atFixedPoint, type FixedPointOptions, type Settled, type SettleOptions, settle, told } from "./train/deq.ts";
+export { type Distance, pseudoHuber, squaredError } from "./train/distance.ts";
 export { type DsmTraining, drawLevels, dsm, dsmLoss } from "./train/dsm.ts";
 export { edmLoss } from "./train/edm_loss.ts";
 export { edmRecipe, ofDenoiser } from "./train/edm_recipe.ts";
+export { type BridgePair, i2sbLoss, i2sbModel, i2sbTraining } from "./train/i2sb.ts";
 export { type LoraOptions, loadLora, lora, loraMerge, loraShapes, unparametrised } from "./train/lora.ts";
 export { type MupetOptions, mapStep, mupet } from "./train/mupet.ts";
 export { mupetDegradation } from "./train/mupet_degradations.ts";

@@ -1,3 +1,4 @@
+import { loadGuided } from "../architectures_guided.ts";
 import { loadReconstructor } from "../architectures_posterior.ts";
 import { loadRam } from "../architectures_ud2m.ts";
 import type { Reconstructor } from "../diffusion/denoiser.ts";
@@ -8,14 +9,14 @@ import { openWeights } from "../weights/open.ts";
 
 /** A network that sees the measurement, and the solver that calls it. */
 export interface OpenedModel extends Disposable {
-  readonly name: "diff-unfolding" | "cedm" | "ram";
+  readonly name: "diff-unfolding" | "cedm" | "i2sb" | "cosign" | "ram";
   readonly model: Reconstructor;
   solver(options: { steps?: number | undefined }): Solver;
 }
 
-const OURS = { diff_unfolding: "diff-unfolding", cedm: "cedm" } as const;
+const OURS = { diff_unfolding: "diff-unfolding", cedm: "cedm", i2sb: "i2sb", cosign: "cosign" } as const;
 
-/** What a file for `--model` holds: what `proxel train diff-unfolding` or `cedm` wrote, else it should be RAM. */
+/** What a file for `--model` holds: what `proxel train diff-unfolding`, `cedm`, `i2sb` or `cosign` wrote, else it should be RAM. */
 export async function modelName(path: string): Promise<OpenedModel["name"]> {
   const file = await openWeights(path);
   await file.close();
@@ -24,6 +25,7 @@ export async function modelName(path: string): Promise<OpenedModel["name"]> {
 
 export async function openModel(path: string): Promise<OpenedModel> {
   const name = await modelName(path);
+  if (name === "i2sb" || name === "cosign") return loadGuided(path);
   if (name !== "ram") {
     const loaded = await loadReconstructor(path);
     const make = name === "cedm" ? cedm : diffUnfolding;

@@ -42,7 +42,7 @@ ${TASK_HELP}; estimated when left out
   --samples N        the mean of N draws, and in OUT.std.png their deviation: white where it is a quarter of the range
   --prior FILE       weights [those that come with the package]
   --lora FILE        adapters for it, of proxel train lora or ud2m; those of ud2m bring their own solver
-  --model FILE       a network that sees the measurement, of proxel train diff-unfolding or cedm, or RAM; brings its solver
+  --model FILE       a network that sees the measurement, of proxel train diff-unfolding, cedm, i2sb or cosign, or RAM; brings its solver
   --size N           the centre N x N of the picture only
   --piece N          restore in overlapping pieces of at most N pixels a side
                      [only where the adapter cannot hold the whole picture]
