@@ -194,7 +194,7 @@ test.each([
   const worst = async () => Math.max(...(await errors()));
   const before = await worst();
   const root = rng(7);
-  const steps = 500;
+  const steps = 350;
   for (let step = 0; step < steps; step++) {
     const x0 = await recipe.batch(root.fork(2 * step));
     scope(() => {
@@ -238,5 +238,5 @@ test("distances: of each picture, zero for equals", async () => {
     squares.map((v) => Math.sqrt(v + 9e-4) - 0.03),
     { l2: 1e-6 },
   );
-  expectClose(got[2] as Float32Array, [0, 0], { l2: 1e-6 });
+  expect(Math.max(...(got[2] as Float32Array).map(Math.abs))).toBeLessThan(1e-6);
 });
