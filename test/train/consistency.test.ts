@@ -194,7 +194,7 @@ test.each([
   const worst = async () => Math.max(...(await errors()));
   const before = await worst();
   const root = rng(7);
-  const steps = 350;
+  const steps = 500;
   for (let step = 0; step < steps; step++) {
     const x0 = await recipe.batch(root.fork(2 * step));
     scope(() => {
