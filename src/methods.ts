@@ -79,7 +79,7 @@ export const METHODS = {
   "red-diff": (_, o) => redDiff({ steps: some(o, 60), lr: 0.05 }),
   // most draws go down to the last rho, the others are averaged; each walks the part of the grid below its rho
   "pnp-edm": (noise, o) => {
-    const steps = some(o, 20);
+    const steps = some(o, 19); // 100 calls, or fewer
     const [rho, rhoMin, burnIn] = [10, Math.max(0.05, noise), Math.floor(0.7 * steps)];
     const estimate = (o.samples ?? 1) > 1 ? "sample" : "mean";
     const decay = (rhoMin / rho) ** (1 / Math.max(1, burnIn));

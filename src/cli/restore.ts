@@ -35,7 +35,7 @@ ${TASK_HELP}; estimated when left out
                      diff-pnp-admm, diff-pnp-hqs, pnp-gd, pnp-admm, dpir, red-diff, pnp-edm, cm4ir, latino
                      [denoise for --task denoise, else diffpir]
   --steps N          [20; dps, ddiff*, diff-pnp-* and pnp-gd 40; pnp-admm 30; red-diff 60; dpir and latino 8;
-                     cm4ir 4; of several calls each: daps 12, pnp-edm 20]
+                     cm4ir 4; of several calls each: daps 12, pnp-edm 19]
   --published        the solver as its paper sets it, for large priors: a thousand calls for some
   --lambda X [1; sr: 0.5]    --zeta X [1; dps: 1000/steps]    of diffpir, zeta of dps too
   --seed N [0]       draws other noise
