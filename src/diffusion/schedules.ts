@@ -112,7 +112,21 @@ export const squareTimes = (steps: number, T = 1000): number[] =>
     return i === 0 ? root - 1 : root;
   });
 
-/** A grid through the discrete process: its levels at these times, of the T' that the denoiser knows. */
+/** The level at a time between two of the table's, in the logarithm. */
+function levelBetween({ sigma }: DdpmTable, t: number): number {
+  const [below, part] = [Math.floor(t), t % 1];
+  const [low, high] = [sigma[below], sigma[below + 1]] as [number, number];
+  return part ? low ** (1 - part) * high ** part : low;
+}
+
+/**
+ * A grid through the discrete process: its levels at these times, of the T' that the denoiser knows. For a denoiser that knows
+ * fewer than there are steps (a thousand, as papers have) the times of the whole process are drawn together, between whole ones.
+ */
 export const ddpmLevels =
   (times: (steps: number, T: number) => readonly number[] = uniformTimes, table: DdpmTable = ddpmTable()): Levels =>
-  (steps, range) => [...times(steps, usable(table, range)).map((t) => table.sigma[t] as number), 0];
+  (steps, range) => {
+    const [T, known] = [table.sigma.length, usable(table, range)];
+    const shrink = known > 1 && steps > known && steps <= T ? (known - 1) / (T - 1) : 1;
+    return [...times(steps, shrink < 1 ? T : known).map((t) => levelBetween(table, t * shrink)), 0];
+  };

@@ -92,6 +92,20 @@ describe("grids", () => {
     expect(got[0]).toBeLessThanOrEqual(81);
     for (const s of got.slice(0, -1)) expect(u).toContain(s);
   });
+  test("a thousand steps of a denoiser that knows fewer levels", () => {
+    const { sigma } = ddpmTable();
+    const all = grid(ddpmLevels(), 1000, { sigmaMin: 0.004, sigmaMax: 60 });
+    expect(all).toHaveLength(1001);
+    const known = sigma.filter((s) => s <= 60).length;
+    expect(known).toBeLessThan(1000);
+    expect([all[0], all[999], all[1000]]).toEqual([sigma[known - 1], sigma[0], 0]);
+    for (let i = 0; i < 1000; i++) expect(all[i]).toBeGreaterThan(all[i + 1] as number);
+    // the same where steps are fewer than all but more than it knows
+    const few = grid(ddpmLevels(), 199, { sigmaMin: 0.004, sigmaMax: sigma[99] as number });
+    expect(few.length).toBe(200);
+    const whole = grid(ddpmLevels(), 50, { sigmaMin: 0.004, sigmaMax: sigma[99] as number });
+    expect(whole.slice(0, 3)).toEqual([sigma[98], sigma[96], sigma[94]]);
+  });
   test("that rise or are no numbers are refused", () => {
     expect(() => grid([1, 2], 2, edmRange)).toThrow("level 1 of 3 is 2, after 1");
     expect(() => grid([Number.NaN], 1, edmRange)).toThrow("level 0");
