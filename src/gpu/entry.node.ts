@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { DOCTOR, prepareVulkan } from "./driver.node.ts";
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
@@ -30,6 +32,20 @@ function turn(): void {
   Atomics.wait(cell, 0, 0, ms);
   ms = Math.min(8, 1.5 * ms);
   setImmediate(turn);
+}
+
+let gc: (() => void) | undefined;
+
+/**
+ * Lets go of what JavaScript dropped. Node does not know how much of Dawn's hangs on a small object: lavapipe maps memory for
+ * each bind group, and a process has 65,530 mappings.
+ */
+export function collect(): void {
+  if (!gc) {
+    setFlagsFromString("--expose-gc");
+    gc = runInNewContext("gc") as () => void;
+  }
+  gc();
 }
 
 /** Dawn, from the `webgpu` package. Its object is held only here and in the Gpu: while it lives, the process does. */

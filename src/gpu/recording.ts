@@ -1,3 +1,4 @@
+import { collect } from "#gpu";
 import type { Capture } from "./capture.ts";
 import type { Pipeline, Pipelines } from "./pipelines.ts";
 import type { Block } from "./pool.ts";
@@ -22,7 +23,8 @@ export type Command =
 const BATCH = 256;
 /** Bytes of scalars in one submit; each dispatch takes one aligned slot. */
 const RING = 1 << 17;
-const BIND_GROUPS = 4096;
+/** Bind groups kept; beyond, all are dropped and collected. */
+const BIND_GROUPS = 8192;
 
 /**
  * What has been asked of the GPU and not yet submitted. Commands keep their order, also behind pipelines that are
@@ -163,7 +165,10 @@ export class Recording {
     for (const b of bound) key += `,${b.block.id}:${b.offset}:${b.bytes}`;
     let group = this.#bindGroups.get(key);
     if (!group) {
-      if (this.#bindGroups.size >= BIND_GROUPS) this.#bindGroups.clear();
+      if (this.#bindGroups.size >= BIND_GROUPS) {
+        this.#bindGroups.clear();
+        collect();
+      }
       group = this.#device.createBindGroup({
         label: pipeline.stem,
         layout: this.#pipelines.layout(pipeline.signature).groups[0] as GPUBindGroupLayout,
