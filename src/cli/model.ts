@@ -7,9 +7,11 @@ import { ram } from "../solvers/ram.ts";
 import type { Solver } from "../solvers/solver.ts";
 import { openWeights } from "../weights/open.ts";
 
+export const MODELS = ["diff-unfolding", "cedm", "i2sb", "cosign", "ram"] as const;
+
 /** A network that sees the measurement, and the solver that calls it. */
 export interface OpenedModel extends Disposable {
-  readonly name: "diff-unfolding" | "cedm" | "i2sb" | "cosign" | "ram";
+  readonly name: (typeof MODELS)[number];
   readonly model: Reconstructor;
   solver(options: { steps?: number | undefined }): Solver;
 }

@@ -6,7 +6,7 @@ import { centreCrop, type Picture, writePicture } from "../io/picture.ts";
 import { plan } from "../pieces.ts";
 import { ud2m } from "../solvers/ud2m.ts";
 import { defaultSolver, type Mask, SOLVERS, solverFor, type Task } from "../tasks.ts";
-import { openModel } from "./model.ts";
+import { MODELS, modelName, openModel } from "./model.ts";
 import {
   checkTarget,
   isFolder,
@@ -80,7 +80,14 @@ export async function restore(argv: string[]): Promise<number> {
   const { out } = values;
   if (!out) throw new TypeError("say where the result goes: -o OUT.png");
   const task = taskFrom(values);
-  const name = oneOf("--solver", values.solver ?? defaultSolver(task), SOLVERS);
+  const seer = values.model === undefined ? undefined : await modelName(values.model);
+  if (!seer && MODELS.some((name) => name === values.solver))
+    throw new TypeError(
+      `--solver ${values.solver} is a network that sees the measurement: give its file, --model FILE`,
+    );
+  // said twice is no contradiction
+  const asked = values.solver === seer ? undefined : values.solver;
+  const name = oneOf("--solver", asked ?? defaultSolver(task), SOLVERS);
   const noise = number(values, "noise", { above: 0 });
   const seed = number(values, "seed", { min: 0, whole: true }) ?? 0;
   const size = number(values, "size", { min: 8, whole: true });
@@ -95,7 +102,8 @@ export async function restore(argv: string[]): Promise<number> {
   const own = (["steps", "lambda", "zeta"] as const).find((key) => settings[key] !== undefined);
   if (values.published && own) throw new TypeError(`--published sets all of the solver; leave --${own} out`);
   const distilled = values.lora === undefined ? undefined : await ud2mSolver(values.lora);
-  const foreign = (["solver", "lambda", "published"] as const).find((key) => values[key] !== undefined);
+  const given = { ...values, solver: asked };
+  const foreign = (["solver", "lambda", "published"] as const).find((key) => given[key] !== undefined);
   const bringer = values.model ?? (distilled && values.lora);
   if (bringer && foreign) throw new TypeError(`${bringer} brings its own solver; leave --${foreign} out`);
   if (values.model && values.lora) throw new TypeError("--model is no prior for adapters; leave --lora out");

@@ -37,6 +37,14 @@ test("a network that sees the measurement restores by its own solver, and is com
     `proxel restore: ${model} brings its own solver; leave --solver out`,
   ]);
 
+  const twice = await proxel(...common, "--solver", "diff-unfolding", "--steps", "1", "-o", join(at, "d.png"));
+  expect(twice.code, twice.stderr).toBe(0);
+  const none = await proxel(...common.slice(0, -2), "--solver", "ram", "-o", join(at, "e.png"));
+  expect([none.code, none.stderr.trim()]).toEqual([
+    2,
+    "proxel restore: --solver ram is a network that sees the measurement: give its file, --model FILE",
+  ]);
+
   const pictures = join(at, "pictures");
   const table = ["eval", "--images", pictures, "--tasks", "gaussian,hdr", "--model", model, "--steps", "2"];
   const compared = await proxel(...table, "--solvers", "denoise", "-o", join(at, "out"), "--json");
