@@ -1,6 +1,6 @@
 /** What the papers claim, tried on small networks and real pictures: `npm run reproduce -- NAME [options]`. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { openData } from "../../src/cli/data.ts";
 import { gpu, openGpu } from "../../src/gpu/open.ts";
@@ -107,8 +107,9 @@ async function main(): Promise<number> {
     name,
     ...settings,
     count,
-    trained,
-    tested,
+    // where they lie is nobody else's business
+    trained: trained.map((path) => basename(path)),
+    tested: tested.map((path) => basename(path)),
     adapter: gpu().adapter,
     seconds: (performance.now() - started) / 1000,
     rows,
