@@ -27,11 +27,12 @@ const tensors = (path: string) => {
   const file = parseSafetensors(new Uint8Array(readFileSync(path)));
   return new Map(file.names.map((name) => [name, Buffer.from(file.entry(name).bytes).toString("base64")]));
 };
+// what stands behind the last line break is still being written
 const steps = (dir: string) =>
   existsSync(join(dir, "log.jsonl"))
     ? readFileSync(join(dir, "log.jsonl"), "utf8")
-        .trim()
         .split("\n")
+        .slice(0, -1)
         .map((line) => JSON.parse(line).step as number)
     : [];
 
